@@ -1,0 +1,403 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of integers: the one artefact between training and silicon.
+
+A number is an integer and a :class:`FixedPoint`; its value is ``integer * 2**-frac``. Every scale
+is therefore a power of two, and every requantisation is a shift with one rounding rule (half to
+even, ``RND_CONV``) and one overflow rule (saturate, ``SAT``). The shifts are not stored: they
+follow from the formats (:class:`Shifts`).
+
+On disk a contract is a folder: ``contract.json`` (schema ``recfabric.contract``, version 1, see
+``schema/contract-v1.json``), ``tensors.npz``, and beside them what does not change the integers:
+``fuse.onnx`` (QONNX of the dense part) and ``requests.npz`` (requests to verify with).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from recfabric.errors import ContractError
+
+SCHEMA = "recfabric.contract"
+VERSION = 1
+ROUNDING = "RND_CONV"
+OVERFLOW = "SAT"
+
+IntArray = npt.NDArray[np.signedinteger[Any] | np.unsignedinteger[Any]]
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """An integer format: ``value = integer * 2**-frac``, as ``ap_fixed<width, width - frac>``."""
+
+    signed: bool
+    width: int
+    frac: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.width <= 64 or not -64 <= self.frac <= 64:
+            raise ContractError(
+                f"A fixed-point format of width {self.width} and frac {self.frac} is outside "
+                "1..64 and -64..64."
+            )
+
+    @property
+    def min(self) -> int:
+        """The smallest integer of the format."""
+        return -(1 << (self.width - 1)) if self.signed else 0
+
+    @property
+    def max(self) -> int:
+        """The largest integer of the format."""
+        return (1 << (self.width - int(self.signed))) - 1
+
+    @property
+    def scale(self) -> float:
+        """The value of the integer 1."""
+        return float(2.0**-self.frac)
+
+    def holds(self, integers: IntArray) -> bool:
+        """Whether every integer of the array lies within the format."""
+        return integers.size == 0 or bool(integers.min() >= self.min and integers.max() <= self.max)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of the model.
+
+    ``items``: catalogue (1 to 2**24); ``dim``: of a table row (16 to 256, a power of two);
+    ``heads``: of the attention (1, 2 or 4); ``max_history``: longest history (1 to 1,024).
+    """
+
+    items: int
+    dim: int
+    heads: int
+    max_history: int = 1024
+
+    def __post_init__(self) -> None:
+        limits = {
+            "items": 1 <= self.items <= 1 << 24,
+            "dim": self.dim in (16, 32, 64, 128, 256),
+            "heads": self.heads in (1, 2, 4),
+            "max_history": 1 <= self.max_history <= 1024,
+        }
+        for name, good in limits.items():
+            if not good:
+                raise ContractError(
+                    f"A contract's {name} of {getattr(self, name)} is outside its limit; see "
+                    "recfabric.contract.Shape."
+                )
+
+
+@dataclass(frozen=True)
+class Formats:
+    """The format of every tensor and of every stream between two kernels.
+
+    ``state`` is the user vector *and* the attention's answer (they meet in the fuse layer),
+    ``logit`` the exponent of the base-2 softmax, ``fused`` the vector that scores the items.
+    """
+
+    message: FixedPoint
+    key: FixedPoint
+    value: FixedPoint
+    item: FixedPoint
+    bias: FixedPoint
+    norm: FixedPoint
+    state: FixedPoint
+    logit: FixedPoint
+    fuse_weight: FixedPoint
+    fuse_bias: FixedPoint
+    fused: FixedPoint
+
+    @property
+    def score(self) -> FixedPoint:
+        """The format of an item's score."""
+        return FixedPoint(True, 32, self.fused.frac + self.item.frac)
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """Right shifts of the requantisations (``term``: a left shift), all derived from formats."""
+
+    gather: int
+    logit: int
+    attention: int
+    fuse: int
+    term: int
+
+    @classmethod
+    def of(cls, formats: Formats) -> Shifts:
+        """The shifts that follow from the formats; raises ContractError outside the hardware's."""
+        f = formats
+        shifts = cls(
+            gather=f.message.frac + f.norm.frac - f.state.frac,
+            logit=f.state.frac + f.key.frac - f.logit.frac,
+            attention=RECIPROCAL_FRAC + f.value.frac - f.state.frac,
+            fuse=f.state.frac + f.fuse_weight.frac - f.fused.frac,
+            term=f.score.frac - f.bias.frac,
+        )
+        for name, limit in SHIFT_LIMITS.items():
+            if not 0 <= getattr(shifts, name) <= limit:
+                raise ContractError(
+                    f"The {name} shift of {getattr(shifts, name)} that follows from the formats "
+                    f"is outside 0..{limit}; train with other scales."
+                )
+        return shifts
+
+
+SHIFT_LIMITS = {"gather": 47, "logit": 31, "attention": 47, "fuse": 31, "term": 15}
+
+# The integer softmax: base 2, exponents with EXP2_FRAC fractional bits, weights of 8 bits.
+EXP2_FRAC = 5
+EXP2_MAX = 255
+RECIPROCAL_FRAC = 30
+
+
+def exp2_table() -> npt.NDArray[np.uint8]:
+    """The softmax's table: ``round(255 * 2**(-i / 32))`` for i in 0..31; no entry is a tie."""
+    exponents = np.arange(1 << EXP2_FRAC, dtype=np.float64) / (1 << EXP2_FRAC)
+    return np.rint(EXP2_MAX * 2.0**-exponents).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The integers. N items, D dimensions, L the longest history.
+
+    ``message``, ``key``, ``value``, ``item``: int8 (N, D), also where the format is narrower;
+    ``bias``: int16 (N,); ``norm``: uint16 (L + 1,), the multiplier of a history of n items;
+    ``fuse_weight``: int8 (D, 2 D), columns [user vector, attention]; ``fuse_bias``: int32 (D,);
+    ``popularity``: uint32 (N,), interactions in training, the answer to an empty history.
+    """
+
+    message: npt.NDArray[np.int8]
+    key: npt.NDArray[np.int8]
+    value: npt.NDArray[np.int8]
+    item: npt.NDArray[np.int8]
+    bias: npt.NDArray[np.int16]
+    norm: npt.NDArray[np.uint16]
+    fuse_weight: npt.NDArray[np.int8]
+    fuse_bias: npt.NDArray[np.int32]
+    popularity: npt.NDArray[np.uint32]
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            array = np.ascontiguousarray(getattr(self, f.name)).view()
+            array.flags.writeable = False
+            object.__setattr__(self, f.name, array)
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A complete integer model. Immutable; checked when made; named by :attr:`sha256`.
+
+    ``tokens`` are the items' outside names, in the order of the tables' rows. ``provenance`` says
+    what produced the contract (data, protocol, seed, versions) and is not part of the hash.
+    """
+
+    shape: Shape
+    formats: Formats
+    tensors: Tensors
+    tokens: tuple[str, ...]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_tensors(self)
+        _check_bounds(self)
+
+    @cached_property
+    def shifts(self) -> Shifts:
+        """The requantisation shifts of this contract."""
+        return Shifts.of(self.formats)
+
+    @cached_property
+    def sha256(self) -> str:
+        """The contract's name: SHA-256 over everything that decides an answer."""
+        return _digest(_identity(self))
+
+    def save(self, folder: Path) -> None:
+        """Write the contract to ``folder``; an existing contract there is replaced whole."""
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+        try:
+            np.savez(staging / "tensors.npz", **_arrays(self.tensors))
+            document = {**_identity(self), "sha256": self.sha256}
+            document |= {"shifts": asdict(self.shifts), "provenance": dict(self.provenance)}
+            (staging / "contract.json").write_text(json.dumps(document, indent=1) + "\n")
+            for name in ("tensors.npz", "contract.json"):
+                os.replace(staging / name, folder / name)
+        finally:
+            shutil.rmtree(staging)
+
+    @classmethod
+    def load(cls, folder: Path) -> Contract:
+        """Read and check a contract folder.
+
+        Raises ContractError when a file is missing or damaged, the schema version is another
+        one, or the hash does not fit the tensors.
+        """
+        document = _read_document(folder)
+        contract = cls(
+            shape=Shape(**document["shape"]),
+            formats=Formats(**{k: FixedPoint(**v) for k, v in document["formats"].items()}),
+            tensors=_read_tensors(folder / "tensors.npz"),
+            tokens=tuple(document["tokens"]),
+            provenance=document["provenance"],
+        )
+        if contract.sha256 != document["sha256"]:
+            raise ContractError(
+                f"The contract in {folder} is named {document['sha256'][:12]} but its content "
+                f"hashes to {contract.sha256[:12]}; export it again."
+            )
+        return contract
+
+
+def json_schema() -> dict[str, Any]:
+    """The published JSON schema of ``contract.json``."""
+    text = resources.files("recfabric").joinpath("schema/contract-v1.json").read_text()
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def _arrays(tensors: Tensors) -> dict[str, Any]:
+    return {f.name: getattr(tensors, f.name) for f in fields(tensors)}
+
+
+def _identity(contract: Contract) -> dict[str, Any]:
+    tensors = {
+        name: {
+            "dtype": str(array.dtype),
+            "shape": list(array.shape),
+            "sha256": hashlib.sha256(array.astype(array.dtype.newbyteorder("<"))).hexdigest(),
+        }
+        for name, array in _arrays(contract.tensors).items()
+    }
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "rounding": ROUNDING,
+        "overflow": OVERFLOW,
+        "shape": asdict(contract.shape),
+        "formats": asdict(contract.formats),
+        "softmax": {
+            "base": 2,
+            "table": exp2_table().tolist(),
+            "reciprocal_frac": RECIPROCAL_FRAC,
+        },
+        "tensors": tensors,
+        "tokens": list(contract.tokens),
+    }
+
+
+def _digest(identity: Mapping[str, Any]) -> str:
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _read_document(folder: Path) -> dict[str, Any]:
+    import jsonschema
+
+    path = folder / "contract.json"
+    try:
+        document: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ContractError(
+            f"{folder} holds no contract.json; export a model with `recfabric export`."
+        ) from None
+    except (ValueError, OSError) as error:
+        raise ContractError(f"{path} cannot be read as JSON ({error}); export it again.") from None
+    version = document.get("version") if isinstance(document, dict) else None
+    if version != VERSION:
+        raise ContractError(
+            f"{path} has schema version {version!r} but this RecFabric reads version {VERSION}; "
+            "export the model again."
+        )
+    try:
+        jsonschema.validate(document, json_schema())
+    except jsonschema.ValidationError as error:
+        where = "/".join(str(part) for part in error.absolute_path) or "the top"
+        raise ContractError(
+            f"{path} does not fit its schema at {where} ({error.message}); export it again."
+        ) from None
+    return document
+
+
+def _read_tensors(path: Path) -> Tensors:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return Tensors(**{name: archive[name] for name in archive.files})
+    except FileNotFoundError:
+        raise ContractError(f"{path} is missing; export the model again.") from None
+    except Exception as error:
+        raise ContractError(
+            f"{path} cannot be read as the contract's tensors ({error}); export the model again."
+        ) from None
+
+
+def _check_tensors(contract: Contract) -> None:
+    n, d, length = contract.shape.items, contract.shape.dim, contract.shape.max_history
+    table = ("int8", (n, d))
+    expected = {
+        "message": table,
+        "key": table,
+        "value": table,
+        "item": table,
+        "bias": ("int16", (n,)),
+        "norm": ("uint16", (length + 1,)),
+        "fuse_weight": ("int8", (d, 2 * d)),
+        "fuse_bias": ("int32", (d,)),
+        "popularity": ("uint32", (n,)),
+    }
+    for name, (dtype, shape) in expected.items():
+        array = getattr(contract.tensors, name)
+        if str(array.dtype) != dtype or array.shape != shape:
+            raise ContractError(
+                f"The tensor '{name}' is {array.dtype}{array.shape}, expected {dtype}{shape}."
+            )
+        limits = getattr(contract.formats, name, None)
+        if limits is not None and not limits.holds(array):
+            raise ContractError(
+                f"The tensor '{name}' holds {array.min()}..{array.max()}, outside its format's "
+                f"{limits.min}..{limits.max}."
+            )
+    if len(contract.tokens) != n or len(set(contract.tokens)) != n:
+        raise ContractError(
+            f"The contract has {len(set(contract.tokens))} distinct item tokens for {n} items."
+        )
+
+
+def _check_bounds(contract: Contract) -> None:
+    """No accumulator of the hardware may wrap: 32 bits in the fuse layer and in the scores."""
+    f, t = contract.formats, contract.tensors
+    shifts = contract.shifts
+    widths = {"state": 8, "fused": 8, "logit": 16, "norm": 16}
+    for name, width in widths.items():
+        if getattr(f, name).width != width:
+            raise ContractError(
+                f"The format '{name}' is {getattr(f, name).width} bits wide; the kernels take "
+                f"{width}."
+            )
+    if f.logit.frac != EXP2_FRAC:
+        raise ContractError(f"The logit's frac is {f.logit.frac}; the softmax takes {EXP2_FRAC}.")
+    if f.fuse_bias.frac != f.state.frac + f.fuse_weight.frac:
+        raise ContractError("The fuse bias must have the frac of the fuse layer's products.")
+    weight = np.abs(t.fuse_weight.astype(np.int64)).sum(axis=1)
+    fuse = int((weight * -f.state.min + np.abs(t.fuse_bias.astype(np.int64))).max())
+    item = np.abs(t.item.astype(np.int64)).sum(axis=1)
+    score = int((item * -f.fused.min + (np.abs(t.bias.astype(np.int64)) << shifts.term)).max())
+    for name, bound in {"fuse layer": fuse, "score": score}.items():
+        if bound >= 1 << 31:
+            raise ContractError(
+                f"The {name}'s sum can reach {bound}, beyond 32 bits; use smaller weights."
+            )
