@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a contract to a board: boards, flows, reports of cells."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -236,7 +235,7 @@ class Contract:
             document |= {"shifts": asdict(self.shifts), "provenance": dict(self.provenance)}
             (staging / "contract.json").write_text(json.dumps(document, indent=1) + "\n")
             for name in ("tensors.npz", "contract.json"):
-                os.replace(staging / name, folder / name)
+                (staging / name).replace(folder / name)
         finally:
             shutil.rmtree(staging)
 

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Types and constants that every kernel shares; recfabric.contract says the same in Python.
+
+package rf_pkg;
+
+  // The integer softmax (recfabric.contract.exp2_table): round(255 * 2^(-i/32)).
+  parameter int unsigned Exp2Frac = 5;
+  parameter int unsigned ReciprocalFrac = 30;
+  parameter logic [31:0][7:0] Exp2Table = {
+    8'd130, 8'd133, 8'd136, 8'd139, 8'd142, 8'd145, 8'd148, 8'd152,
+    8'd155, 8'd158, 8'd162, 8'd165, 8'd169, 8'd173, 8'd176, 8'd180,
+    8'd184, 8'd188, 8'd192, 8'd197, 8'd201, 8'd205, 8'd210, 8'd214,
+    8'd219, 8'd224, 8'd229, 8'd234, 8'd239, 8'd244, 8'd250, 8'd255
+  };
+
+  // Widths of the streams between kernels, in bits.
+  parameter int unsigned StateBits = 8;   // user vector, attention, fused vector
+  parameter int unsigned NormBits = 16;   // multiplier of a history's length, unsigned
+  parameter int unsigned LogitBits = 16;  // exponent of the softmax, Exp2Frac fractional bits
+  parameter int unsigned TermBits = 16;   // per-item term of a score (the item's bias)
+  parameter int unsigned IdBits = 32;     // item row
+  parameter int unsigned ScoreBits = 32;
+  parameter int unsigned ShiftBits = 6;
+
+  // One command opens one request; the fields are whole bytes, the first one in the high bits.
+  typedef struct packed {
+    logic [15:0]         rows;   // of the history, 0 to MaxRows
+    logic [NormBits-1:0] norm;
+    logic [7:0]          shift;
+  } gather_cmd_t;
+
+  typedef struct packed {
+    logic [15:0] rows;
+    logic [7:0]  logit_shift;
+    logic [7:0]  out_shift;
+  } attention_cmd_t;
+
+  typedef struct packed {
+    logic [31:0] items;       // of the catalogue, 1 to 2^24
+    logic [15:0] seen;        // length of the seen list
+    logic [7:0]  k;           // answers wanted, 1 to KMax
+    logic [7:0]  term_shift;  // left shift of the per-item term
+  } topk_cmd_t;
+
+  typedef struct packed {
+    logic signed [ScoreBits-1:0] score;
+    logic [IdBits-1:0]           id;
+  } result_t;
+
+  // What a top-k answer holds where fewer than k items are left.
+  parameter result_t NoResult = '{score: 32'sh8000_0000, id: 32'hFFFF_FFFF};
+
+endpackage

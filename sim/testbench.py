@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds a module for cocotb (once per content) and runs a cocotb test module on it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recfabric.config import build_dir
+from recfabric.errors import MissingExtraError
+from recfabric.kernels.sources import sources
+from recfabric.sim import verilator
+
+if TYPE_CHECKING:
+    from cocotb_tools.runner import Runner
+
+_ARGS = (
+    *verilator.WARNINGS,
+    "--assert",
+    "--x-assign",
+    "unique",
+    "--x-initial",
+    "unique",
+)
+# Most of a build is compiling Verilator's runtime; a test's cycles do not pay for more than -O1.
+_MAKEFLAGS = "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A planted fault: in ``file``, the only occurrence of ``old`` becomes ``new``."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of cocotb said: names of the tests that passed and that failed."""
+
+    passed: tuple[str, ...]
+    failed: tuple[str, ...]
+    log: Path
+
+
+@dataclass(frozen=True)
+class Testbench:
+    """A module, its parameters and, for a test of the tests, a planted fault."""
+
+    __test__ = False  # for pytest: this is a tool of tests, not a test
+
+    top: str
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    fault: Fault | None = None
+    generated: tuple[Path, ...] = ()
+    waves: bool = False
+
+    def build(self) -> Path:
+        """The folder of the simulator for this content; built when it is not there yet."""
+        files = sources(self.top, self.generated)
+        key = verilator.content_key(
+            files,
+            self.top,
+            sorted(self.parameters.items()),
+            self.fault,
+            self.waves,
+            _ARGS,
+            _MAKEFLAGS,
+        )
+        folder = build_dir() / "cocotb" / f"{self.top}-{key}"
+        if not (folder / "built").exists():
+            with verilator.build_lock():
+                if not (folder / "built").exists():
+                    self._compile(folder, self._plant(folder, files))
+                    (folder / "built").touch()
+        return folder
+
+    def run(self, tests: Path, *, seed: int = 1, env: Mapping[str, str] | None = None) -> None:
+        """Run every cocotb test of a file; raises AssertionError with the names of failed ones."""
+        outcome = self.outcome(tests, seed=seed, env=env)
+        if outcome.failed or not outcome.passed:
+            names = ", ".join(outcome.failed) or "no test ran"
+            raise AssertionError(f"{self.top} {dict(self.parameters)}: {names}; see {outcome.log}")
+
+    def outcome(
+        self, tests: Path, *, seed: int = 1, env: Mapping[str, str] | None = None
+    ) -> Outcome:
+        """Run every cocotb test of a file and say which passed.
+
+        ``env`` reaches the tests through ``os.environ``. A simulation that ends before its
+        results are written counts as one failed test of the name "simulation".
+        """
+        folder = self.build()
+        log, results = folder / f"{tests.stem}.log", folder / f"results-{os.getpid()}.xml"
+        results.unlink(missing_ok=True)
+        with _process_environment(tests.parent), suppress(SystemExit):
+            _runner().test(
+                test_module=tests.stem,
+                hdl_toplevel=self.top,
+                hdl_toplevel_lang="verilog",
+                build_dir=folder,
+                seed=seed,
+                extra_env=dict(env or {}),
+                test_args=["+verilator+rand+reset+2", f"+verilator+seed+{seed}"],
+                results_xml=str(results),
+                log_file=log,
+                waves=self.waves,
+            )
+        return _read(results, log) if results.exists() else Outcome((), ("simulation",), log)
+
+    def _plant(self, folder: Path, files: Sequence[Path]) -> list[Path]:
+        if self.fault is None:
+            return list(files)
+        folder.mkdir(parents=True, exist_ok=True)
+        planted = []
+        for path in files:
+            if path.name != self.fault.file:
+                planted.append(path)
+                continue
+            text = path.read_text()
+            if text.count(self.fault.old) != 1:
+                raise AssertionError(f"'{self.fault.old}' is not once in {path.name}")
+            copy = folder / path.name
+            copy.write_text(text.replace(self.fault.old, self.fault.new))
+            planted.append(copy)
+        return planted
+
+    def _compile(self, folder: Path, files: list[Path]) -> None:
+        with _process_environment(MAKEFLAGS=_MAKEFLAGS):
+            _runner().build(
+                sources=files,
+                hdl_toplevel=self.top,
+                parameters=dict(self.parameters),
+                build_args=list(_ARGS),
+                build_dir=folder,
+                always=True,
+                timescale=("1ns", "1ps"),
+                waves=self.waves,
+                log_file=folder / "build.log",
+            )
+
+
+@contextmanager
+def _process_environment(*python_path: Path, **variables: str) -> Iterator[None]:
+    """cocotb's runner reads ``os.environ`` and ``sys.path``; set them for the length of a call."""
+    saved, saved_path = dict(os.environ), list(sys.path)
+    os.environ.update(verilator.environment() | variables)
+    sys.path[:0] = map(str, python_path)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
+        sys.path[:] = saved_path
+
+
+def _runner() -> Runner:
+    try:
+        from cocotb_tools.runner import get_runner
+    except ImportError:
+        raise MissingExtraError("cocotb", "sim") from None
+    return get_runner("verilator")
+
+
+def _read(results: Path, log: Path) -> Outcome:
+    passed: list[str] = []
+    failed: list[str] = []
+    for case in ElementTree.parse(results).iter("testcase"):
+        bad = case.find("failure") is not None or case.find("error") is not None
+        (failed if bad else passed).append(str(case.get("name")))
+    return Outcome(tuple(passed), tuple(failed), log)
