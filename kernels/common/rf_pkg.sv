@@ -50,4 +50,47 @@ package rf_pkg;
   // What a top-k answer holds where fewer than k items are left.
   parameter result_t NoResult = '{score: 32'sh8000_0000, id: 32'hFFFF_FFFF};
 
+  // A read of consecutive beats, and where its data goes.
+  parameter int unsigned DestBits = 4;
+  typedef enum logic [DestBits-1:0] {
+    DestHistory,
+    DestMessage,
+    DestKey,
+    DestValue,
+    DestSeen,
+    DestTerm,
+    DestItem,
+    DestWeight
+  } dest_e;
+
+  typedef struct packed {
+    logic [63:0] addr;   // a multiple of the beat's bytes
+    logic [31:0] beats;  // at least 1
+    dest_e       dest;
+  } read_cmd_t;
+
+  // The arguments of one request, as the register block holds them (rf_regs.rdl).
+  typedef struct packed {
+    logic [63:0] message;
+    logic [63:0] key;
+    logic [63:0] value;
+    logic [63:0] item;
+    logic [63:0] bias;
+    logic [63:0] weight;
+    logic [63:0] history;
+    logic [63:0] seen;
+    logic [63:0] result;
+    logic [31:0] n_items;
+    logic [31:0] n_history;
+    logic [31:0] n_seen;
+    logic [31:0] k;
+    logic [31:0] norm;
+    logic [31:0] mode;
+    logic [31:0] gather_shift;
+    logic [31:0] logit_shift;
+    logic [31:0] attention_shift;
+    logic [31:0] fuse_shift;
+    logic [31:0] term_shift;
+  } hotpath_args_t;
+
 endpackage

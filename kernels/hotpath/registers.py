@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The register map, from its one source ``rf_regs.rdl`` (SystemRDL 2.0, through PeakRDL).
+
+:func:`generate` writes the register block in SystemVerilog for simulators and synthesisers;
+``_registers.py`` beside this file holds the same map for hosts, which need no PeakRDL.
+``python -m recfabric.kernels.hotpath.registers`` writes that file anew; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from recfabric.errors import MissingExtraError
+
+SOURCE = Path(__file__).parent / "rf_regs.rdl"
+CONSTANTS = Path(__file__).parent / "_registers.py"
+
+
+def generate(folder: Path) -> tuple[Path, Path]:
+    """The register block's package and module, written below ``folder`` once per content.
+
+    Raises MissingExtraError where PeakRDL is not installed.
+    """
+    out = folder / f"registers-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:12]}"
+    files = (out / "rf_regs_pkg.sv", out / "rf_regs.sv")
+    if not all(path.exists() for path in files):
+        _export(out)
+    return files
+
+
+def _compile() -> Any:  # noqa: ANN401  (systemrdl has no types)
+    try:
+        from systemrdl import RDLCompiler
+    except ImportError:
+        raise MissingExtraError("peakrdl", "sim") from None
+    compiler = RDLCompiler()
+    compiler.compile_file(str(SOURCE))
+    return compiler.elaborate()
+
+
+def _export(out: Path) -> None:
+    root = _compile()
+    from peakrdl_regblock import RegblockExporter
+    from peakrdl_regblock.cpuif.axi4lite import AXI4Lite_Cpuif_flattened
+
+    out.mkdir(parents=True, exist_ok=True)
+    RegblockExporter().export(
+        root,
+        str(out),
+        cpuif_cls=AXI4Lite_Cpuif_flattened,
+        module_name="rf_regs",
+        package_name="rf_regs_pkg",
+        default_reset_activelow=True,
+    )
+
+
+def constants() -> str:
+    """The text of ``_registers.py``: every register's offset and every field's place."""
+    lines = [
+        "# SPDX-License-Identifier: Apache-2.0",
+        '"""Offsets and fields of the register block. Generated from rf_regs.rdl: do not edit."""',
+        "",
+        "# name: byte offset",
+        "OFFSETS = {",
+    ]
+    registers = list(_registers(_compile().top))
+    lines += [f'    "{name}": 0x{offset:02X},' for name, offset, _, _ in registers]
+    lines += ["}", "", "# name: what it holds", "DESCRIPTIONS = {"]
+    lines += [f'    "{name}": "{text}",' for name, _, text, _ in registers]
+    lines += ["}", "", "# register: field: (lowest bit, width)", "FIELDS = {"]
+    for name, _, _, fields in registers:
+        if set(fields) != {"value"}:
+            lines += [f'    "{name}": {{']
+            lines += [f'        "{f}": ({low}, {width}),' for f, (low, width) in fields.items()]
+            lines += ["    },"]
+    return "\n".join([*lines, "}", ""])
+
+
+def _registers(top: Any) -> Iterator[tuple[str, int, str, dict[str, tuple[int, int]]]]:  # noqa: ANN401
+    from systemrdl.node import RegNode
+
+    for node in top.descendants():
+        if isinstance(node, RegNode):
+            place = node.get_path_segment()
+            parent = node.parent
+            text = node.get_property("desc") or node.get_property("name")
+            if parent is not top:
+                place = f"{parent.get_path_segment()}_{place}"
+                text = parent.get_property("desc")
+            fields = {f.inst_name: (f.low, f.width) for f in node.fields()}
+            yield place, node.absolute_address, text, fields
+
+
+if __name__ == "__main__":
+    CONSTANTS.write_text(constants())

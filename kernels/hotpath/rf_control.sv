@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel's control: register block, start and done (ap_ctrl_hs), checks of the arguments,
+// status of the last request and cycle counters. A request starts two cycles after its write.
+
+module rf_control #(
+    parameter int unsigned Dim = 64,
+    parameter int unsigned Heads = 2,
+    parameter int unsigned BeatBits = 512,
+    parameter int unsigned MessageBits = 8,
+    parameter int unsigned KeyBits = 8,
+    parameter int unsigned ValueBits = 8,
+    parameter int unsigned ItemBits = 8,
+    parameter int unsigned MaxRows = 1024,
+    parameter int unsigned MaxSeen = 2048,
+    parameter int unsigned KMax = 32
+) (
+    input  logic                  clk_i,
+    input  logic                  rst_ni,
+    output rf_pkg::hotpath_args_t args_o,
+    output logic                  start_o,     // a pulse: answer a request
+    output logic                  load_o,      // a pulse: load the weights
+    input  logic                  done_i,      // a pulse: the request or the load has finished
+    input  logic                  gathered_i,  // pulses: a stage's vector is there
+    input  logic                  attended_i,
+    input  logic                  fused_i,
+    input  logic                  scanned_i,   // a pulse for every item beat; the last one counts
+    input  logic                  beat_i,      // a pulse for every beat read
+    input  logic                  bus_error_i,
+    input  logic                  bad_row_i,
+    input  logic                  bad_seen_i,
+    output logic                  interrupt_o,
+
+    input  logic [ 7:0] s_axi_control_awaddr,
+    input  logic [ 2:0] s_axi_control_awprot,
+    input  logic        s_axi_control_awvalid,
+    output logic        s_axi_control_awready,
+    input  logic [31:0] s_axi_control_wdata,
+    input  logic [ 3:0] s_axi_control_wstrb,
+    input  logic        s_axi_control_wvalid,
+    output logic        s_axi_control_wready,
+    output logic [ 1:0] s_axi_control_bresp,
+    output logic        s_axi_control_bvalid,
+    input  logic        s_axi_control_bready,
+    input  logic [ 7:0] s_axi_control_araddr,
+    input  logic [ 2:0] s_axi_control_arprot,
+    input  logic        s_axi_control_arvalid,
+    output logic        s_axi_control_arready,
+    output logic [31:0] s_axi_control_rdata,
+    output logic [ 1:0] s_axi_control_rresp,
+    output logic        s_axi_control_rvalid,
+    input  logic        s_axi_control_rready
+);
+
+  localparam logic [7:0] Version = 8'd1;
+  localparam logic [31:0] ModeRun = 32'd0;
+  localparam logic [31:0] ModeLoad = 32'd1;
+  localparam logic [31:0] MaxItems = 32'd1 << 24;
+
+  rf_regs_pkg::rf_regs__in_t hw_in;
+  rf_regs_pkg::rf_regs__out_t hw_out;
+
+  logic running_q, bad_argument, taken, finished;
+  logic bus_error_q, bad_row_q, bad_seen_q, bad_argument_q;
+  logic [31:0] gather_q, attention_q, fuse_q, scan_q, total_q, beats_q;
+
+  assign taken = hw_out.ctrl.ap_start.value && !running_q;
+  assign finished = (running_q && done_i) || (taken && bad_argument);
+  assign start_o = taken && !bad_argument && args_o.mode == ModeRun;
+  assign load_o = taken && !bad_argument && args_o.mode == ModeLoad;
+
+  always_comb begin
+    bad_argument = args_o.mode != ModeLoad && args_o.mode != ModeRun;
+    if (args_o.mode == ModeRun) begin
+      bad_argument = args_o.k == '0 || args_o.k > KMax || args_o.n_history > MaxRows ||
+          args_o.n_seen > MaxSeen || args_o.n_items == '0 || args_o.n_items > MaxItems;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) running_q <= 1'b0;
+    else running_q <= (taken && !bad_argument) || (running_q && !done_i);
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      {bus_error_q, bad_row_q, bad_seen_q, bad_argument_q} <= '0;
+    end else if (taken) begin
+      {bus_error_q, bad_row_q, bad_seen_q} <= '0;
+      bad_argument_q <= bad_argument;
+    end else begin
+      bus_error_q <= bus_error_q | bus_error_i;
+      bad_row_q   <= bad_row_q | bad_row_i;
+      bad_seen_q  <= bad_seen_q | bad_seen_i;
+    end
+  end
+
+  // The counters stop with the request, so that a host reads them at leisure.
+  always_ff @(posedge clk_i) begin
+    if (taken) begin
+      {gather_q, attention_q, fuse_q, scan_q, total_q, beats_q} <= '0;
+    end else if (running_q) begin
+      total_q <= total_q + 32'd1;
+      if (beat_i) beats_q <= beats_q + 32'd1;
+      if (gathered_i) gather_q <= total_q;
+      if (attended_i) attention_q <= total_q;
+      if (fused_i) fuse_q <= total_q;
+      if (scanned_i) scan_q <= total_q;
+    end
+  end
+
+  always_comb begin
+    hw_in.ctrl.ap_start.hwclr = taken;
+    hw_in.ctrl.ap_done.hwset = finished;
+    hw_in.ctrl.ap_idle.next = !running_q && !hw_out.ctrl.ap_start.value;
+    hw_in.ctrl.ap_ready.hwset = finished;
+    hw_in.isr.done.hwset = finished && hw_out.ier.done.value;
+    hw_in.isr.ready.hwset = finished && hw_out.ier.ready.value;
+    hw_in.status.bus_error.next = bus_error_q;
+    hw_in.status.bad_row.next = bad_row_q;
+    hw_in.status.bad_seen.next = bad_seen_q;
+    hw_in.status.bad_argument.next = bad_argument_q;
+    hw_in.geometry.dim_log2.next = 4'($clog2(Dim));
+    hw_in.geometry.heads_log2.next = 2'($clog2(Heads));
+    hw_in.geometry.beat_log2.next = 4'($clog2(BeatBits / 8));
+    hw_in.geometry.message_int4.next = MessageBits == 4;
+    hw_in.geometry.key_int4.next = KeyBits == 4;
+    hw_in.geometry.value_int4.next = ValueBits == 4;
+    hw_in.geometry.item_int4.next = ItemBits == 4;
+    hw_in.geometry.k_max.next = 8'(KMax);
+    hw_in.geometry.version.next = Version;
+    hw_in.cycles_gather.value.next = gather_q;
+    hw_in.cycles_attention.value.next = attention_q;
+    hw_in.cycles_fuse.value.next = fuse_q;
+    hw_in.cycles_scan.value.next = scan_q;
+    hw_in.cycles_total.value.next = total_q;
+    hw_in.beats_read.value.next = beats_q;
+  end
+
+  assign interrupt_o = hw_out.gie.enable.value && (hw_out.isr.done.value || hw_out.isr.ready.value);
+
+  always_comb begin
+    args_o.message = {hw_out.message.hi.value.value, hw_out.message.lo.value.value};
+    args_o.key = {hw_out.key.hi.value.value, hw_out.key.lo.value.value};
+    args_o.value = {hw_out.value.hi.value.value, hw_out.value.lo.value.value};
+    args_o.item = {hw_out.item.hi.value.value, hw_out.item.lo.value.value};
+    args_o.bias = {hw_out.bias.hi.value.value, hw_out.bias.lo.value.value};
+    args_o.weight = {hw_out.weight.hi.value.value, hw_out.weight.lo.value.value};
+    args_o.history = {hw_out.history.hi.value.value, hw_out.history.lo.value.value};
+    args_o.seen = {hw_out.seen.hi.value.value, hw_out.seen.lo.value.value};
+    args_o.result = {hw_out.result.hi.value.value, hw_out.result.lo.value.value};
+    args_o.n_items = hw_out.n_items.value.value;
+    args_o.n_history = hw_out.n_history.value.value;
+    args_o.n_seen = hw_out.n_seen.value.value;
+    args_o.k = hw_out.k.value.value;
+    args_o.norm = hw_out.norm.value.value;
+    args_o.mode = hw_out.mode.value.value;
+    args_o.gather_shift = hw_out.gather_shift.value.value;
+    args_o.logit_shift = hw_out.logit_shift.value.value;
+    args_o.attention_shift = hw_out.attention_shift.value.value;
+    args_o.fuse_shift = hw_out.fuse_shift.value.value;
+    args_o.term_shift = hw_out.term_shift.value.value;
+  end
+
+  rf_regs u_regs (
+      .clk           (clk_i),
+      .rst_n         (rst_ni),
+      .s_axil_awready(s_axi_control_awready),
+      .s_axil_awvalid(s_axi_control_awvalid),
+      .s_axil_awaddr (s_axi_control_awaddr),
+      .s_axil_awprot (s_axi_control_awprot),
+      .s_axil_wready (s_axi_control_wready),
+      .s_axil_wvalid (s_axi_control_wvalid),
+      .s_axil_wdata  (s_axi_control_wdata),
+      .s_axil_wstrb  (s_axi_control_wstrb),
+      .s_axil_bready (s_axi_control_bready),
+      .s_axil_bvalid (s_axi_control_bvalid),
+      .s_axil_bresp  (s_axi_control_bresp),
+      .s_axil_arready(s_axi_control_arready),
+      .s_axil_arvalid(s_axi_control_arvalid),
+      .s_axil_araddr (s_axi_control_araddr),
+      .s_axil_arprot (s_axi_control_arprot),
+      .s_axil_rready (s_axi_control_rready),
+      .s_axil_rvalid (s_axi_control_rvalid),
+      .s_axil_rdata  (s_axi_control_rdata),
+      .s_axil_rresp  (s_axi_control_rresp),
+      .hwif_in       (hw_in),
+      .hwif_out      (hw_out)
+  );
+
+endmodule
