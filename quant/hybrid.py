@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hybrid recommender in floating point: message passing, attention over texts, fused score.
+
+Every table depends on items alone, so a user is nothing but a history:
+
+    u = n^-1/2 sum_i message[i]              LightGCN's user vector, layers and degrees merged
+    a = sum_i softmax2(u . key[i]) value[i]  for each head, over the history's texts
+    score_j = (W [u; a] + b) . item[j] + bias[j]
+
+``key`` and ``value`` are projections of a language model's item vectors; ``key`` absorbs
+``log2(e) / sqrt(D / heads)``, so that the logits are exponents of 2, as in the hardware.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recfabric.quant.lightgcn import Propagate
+from recfabric.requests import Ragged
+
+
+class Tables(NamedTuple):
+    """What the hot path reads: ``message``, ``key``, ``value``, ``item`` (I, D), ``bias`` (I,)."""
+
+    message: Tensor
+    key: Tensor
+    value: Tensor
+    item: Tensor
+    bias: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """The histories of R requests as E edges: ``row`` and ``item`` int64 (E,), ``row`` ascending;
+    ``start`` int64 (R,), the first edge of each request; ``length`` int64 (R,)."""
+
+    row: Tensor
+    item: Tensor
+    start: Tensor
+    length: Tensor
+
+    @classmethod
+    def of(cls, history: Ragged) -> Edges:
+        """The edges of lists of item rows."""
+        indptr = torch.from_numpy(history.indptr)
+        item = torch.from_numpy(history.values.astype(np.int64))
+        length = indptr.diff()
+        row = torch.repeat_interleave(torch.arange(len(length)), length)
+        return cls(row, item, indptr[:-1], length)
+
+    def keep(self, mask: Tensor) -> Edges:
+        """The edges where ``mask`` (E,) is true."""
+        row = self.row[mask]
+        length = torch.bincount(row, minlength=len(self.length))
+        return Edges(row, self.item[mask], length.cumsum(0) - length, length)
+
+
+def pool(table: Tensor, edges: Edges, weight: Tensor | None = None) -> Tensor:
+    """(R, D): the (weighted) sum of the table's rows over each history."""
+    if not len(edges.item):
+        return table.new_zeros(len(edges.length), table.shape[1]) + 0 * table.sum()
+    bag = functional.embedding_bag
+    return bag(edges.item, table, edges.start, mode="sum", per_sample_weights=weight)
+
+
+def logits(query: Tensor, key: Tensor, edges: Edges, heads: int) -> Tensor:
+    """(E, heads): each request's query (R, D) times the keys of its history."""
+    product = query[edges.row] * key[edges.item]
+    return product.view(len(edges.item), heads, -1).sum(-1)
+
+
+def softmax2(x: Tensor, edges: Edges) -> Tensor:
+    """(E, heads): base-2 softmax of logits over each history."""
+    top = x.detach().new_full((len(edges.length), x.shape[1]), -math.inf)
+    top = top.index_reduce(0, edges.row, x.detach(), "amax")
+    power = torch.exp2(x - top[edges.row])
+    total = torch.zeros_like(top).index_add(0, edges.row, power)
+    return power / total[edges.row]
+
+
+def attend(weight: Tensor, value: Tensor, edges: Edges) -> Tensor:
+    """(R, D): values summed with each head's weights (E, heads)."""
+    slices = zip(weight.unbind(1), value.chunk(weight.shape[1], 1), strict=True)
+    return torch.cat([pool(v.contiguous(), edges, w.contiguous()) for w, v in slices], 1)
+
+
+@dataclass(frozen=True)
+class HybridSizes:
+    """``items`` I, ``dim`` D, ``heads``, ``layers`` of two-hop propagation of the item tables."""
+
+    items: int
+    dim: int
+    heads: int
+    layers: int
+
+
+class TextProjection(nn.Module):
+    """Keys and values (I, D) from item features (I, F); learned features where there is no text."""
+
+    features: Tensor
+
+    def __init__(self, sizes: HybridSizes, features: Tensor | None) -> None:
+        super().__init__()
+        learned = features is None
+        start = 0.1 * torch.randn(sizes.items, sizes.dim) if features is None else features
+        if learned:
+            self.features = nn.Parameter(start)
+        else:
+            self.register_buffer("features", start)
+        self.key = nn.Linear(start.shape[1], sizes.dim, bias=False)
+        self.value = nn.Linear(start.shape[1], sizes.dim, bias=False)
+        self.scale = math.log2(math.e) / math.sqrt(sizes.dim / sizes.heads)
+
+    def forward(self) -> tuple[Tensor, Tensor]:
+        """The key and the value table."""
+        return self.scale * self.key(self.features), self.value(self.features)
+
+
+class Hybrid(nn.Module):
+    """The float model over a fixed training graph.
+
+    ``graph``: the normalised adjacency (see :func:`recfabric.quant.lightgcn.adjacency`);
+    ``degree``: (I,) training interactions; ``features``: (I, F) text features or None.
+    """
+
+    graph: Tensor
+
+    def __init__(
+        self, sizes: HybridSizes, graph: Tensor, degree: Tensor, features: Tensor | None
+    ) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.graph = graph
+        self.message = nn.Parameter(0.1 * torch.randn(sizes.items, sizes.dim))
+        self.item = nn.Parameter(0.1 * torch.randn(sizes.items, sizes.dim))
+        self.message_layers = nn.Parameter(torch.eye(sizes.layers + 1)[0])
+        self.item_layers = nn.Parameter(torch.eye(sizes.layers + 1)[0])
+        self.root = nn.Buffer(degree.clamp(min=1).float().sqrt()[:, None])
+        self.text = TextProjection(sizes, features)
+        self.fuse = nn.Linear(2 * sizes.dim, sizes.dim)
+        self.bias = nn.Parameter(torch.zeros(sizes.items))
+        self.propagate = Propagate()
+        with torch.no_grad():
+            identity = torch.eye(sizes.dim)
+            self.fuse.weight.copy_(torch.cat([identity, 0.1 * identity], 1))
+            self.fuse.bias.zero_()
+
+    def start_from(self, left: Tensor, right: Tensor) -> None:
+        """Start at scores ``n^-1/2 sum_i left[i] . right[j]``; both (I, D)."""
+        with torch.no_grad():
+            self.message.copy_(left * self.root)
+            self.item.copy_(right)
+
+    def tables(self) -> Tables:
+        """The merged tables: layers summed by their weights, degree factors folded in."""
+        both = torch.cat([self.message, self.item], 1)
+        weight = torch.stack([self.message_layers, self.item_layers], 1)
+        weight = weight.repeat_interleave(self.sizes.dim, 1)
+        users = self.graph.shape[0] - self.sizes.items
+        x = functional.pad(both, (0, 0, users, 0))
+        total = both * weight[0]
+        for layer in range(1, self.sizes.layers + 1):
+            x = self.propagate(self.propagate(x, self.graph), self.graph)
+            total = total + x[users:] * weight[layer]
+        message, item = total.chunk(2, 1)
+        key, value = self.text()
+        return Tables(message / self.root, key, value, item, self.bias)
+
+    def forward(self, edges: Edges, tables: Tables | None = None) -> Tensor:
+        """(R, I): the scores of the whole catalogue for R histories."""
+        t = tables or self.tables()
+        norm = edges.length.clamp(min=1).float().rsqrt()[:, None]
+        user = norm * pool(t.message, edges)
+        weight = softmax2(logits(user, t.key, edges, self.sizes.heads), edges)
+        answer = attend(weight, t.value, edges)
+        fused: Tensor = self.fuse(torch.cat([user, answer], 1))
+        return torch.addmm(t.bias, fused, t.item.T)
+
+
+def text_features(vectors: npt.NDArray[np.float32], dim: int) -> Tensor:
+    """float32 (I, F), F <= ``dim``: principal components of language-model vectors (I, E).
+
+    Items without text (zero vectors) stay zero; the others are centred, and every component is
+    scaled to unit variance. Each feature is an affine function of the vector.
+    """
+    filled = np.any(vectors != 0, axis=1)
+    some = vectors[filled].astype(np.float64)
+    some = some - some.mean(axis=0)
+    values, axes = np.linalg.eigh(some.T @ some / max(len(some), 1))
+    kept = values[::-1][:dim] > 1e-6 * values[-1]
+    axes = axes[:, ::-1][:, :dim][:, kept] / np.sqrt(values[::-1][:dim][kept])
+    features = np.zeros((len(vectors), axes.shape[1]), np.float32)
+    features[filled] = some @ (axes * np.sign(axes.sum(axis=0)))
+    return torch.from_numpy(features)

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The quantised hybrid in Brevitas: in float64 and eval mode it computes the hardware's integers.
+
+Every scale is a constant power of two, chosen once on the float model (:func:`calibrate`), so the
+formats of the contract exist before the first step of quantization-aware training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import brevitas.nn as qnn
+import torch
+from brevitas.inject.enum import ScalingImplType
+from brevitas.quant.fixed_point import Int8ActPerTensorFixedPoint, Int8WeightPerTensorFixedPoint
+from brevitas.quant.scaled_int import Int32Bias
+from torch import Tensor, nn
+
+from recfabric.contract import EXP2_FRAC, FixedPoint, Formats, Shifts
+from recfabric.errors import ConfigError
+from recfabric.quant.hybrid import (
+    Edges,
+    Hybrid,
+    HybridSizes,
+    Tables,
+    TextProjection,
+    attend,
+    logits,
+    pool,
+    softmax2,
+)
+from recfabric.quant.softmax import integer_softmax
+
+NORM_FRAC = 15
+CALIBRATION_EDGES = 1 << 18
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Bits of each table's entries: 4 or 8."""
+
+    message: int = 8
+    key: int = 8
+    value: int = 8
+    item: int = 8
+
+    def __post_init__(self) -> None:
+        for name, bits in vars(self).items():
+            if bits not in (4, 8):
+                raise ConfigError(f"The {name} table's {bits} bits are neither 4 nor 8.")
+
+
+class Parts(NamedTuple):
+    """What the hot path computes on the way: ``user``, ``answer``, ``fused`` (R, D), ``scores``."""
+
+    user: Tensor
+    answer: Tensor
+    fused: Tensor
+    scores: Tensor
+
+
+def norms(longest: int) -> Tensor:
+    """float64 (longest + 1,): ``n**-1/2`` in 16 bits, 15 of them fractional; 0 for no history."""
+    n = torch.arange(1, longest + 1, dtype=torch.float64)
+    scaled = torch.round(2.0**NORM_FRAC / n.sqrt())
+    return torch.cat([scaled.new_zeros(1), scaled]) * 2.0**-NORM_FRAC
+
+
+def _threshold(form: FixedPoint) -> dict[str, object]:
+    return {
+        "bit_width": form.width,
+        "scaling_impl_type": ScalingImplType.CONST,
+        "scaling_init": 2.0 ** (form.width - 1 - form.frac),
+    }
+
+
+def _quantizer(form: FixedPoint, *, metadata: bool = False) -> nn.Module:
+    quantizer: nn.Module = qnn.QuantIdentity(
+        act_quant=Int8ActPerTensorFixedPoint, return_quant_tensor=metadata, **_threshold(form)
+    )
+    return quantizer
+
+
+class Fuse(nn.Module):
+    """The dense layer ``f = W [u; a] + b`` between its two quantizers; the unit of QONNX export."""
+
+    def __init__(self, dim: int, formats: Formats) -> None:
+        super().__init__()
+        self.state = _quantizer(formats.state, metadata=True)
+        weight = {f"weight_{k}": v for k, v in _threshold(formats.fuse_weight).items()}
+        self.linear = qnn.QuantLinear(
+            2 * dim,
+            dim,
+            bias=True,
+            weight_quant=Int8WeightPerTensorFixedPoint,
+            bias_quant=Int32Bias,
+            **weight,
+        )
+        self.fused = _quantizer(formats.fused)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, D) from (R, 2 D)."""
+        fused: Tensor = self.fused(self.linear(self.state(x)))
+        return fused
+
+
+class QuantHybrid(nn.Module):
+    """The hybrid with every table, stream and weight in its integer format.
+
+    ``features``: (I, F) of the text projection, None where items have no text;
+    ``longest``: the longest history.
+    """
+
+    norm: Tensor
+
+    def __init__(
+        self, sizes: HybridSizes, formats: Formats, *, features: Tensor | None, longest: int
+    ) -> None:
+        super().__init__()
+        self.sizes, self.formats, self.shifts = sizes, formats, Shifts.of(formats)
+        shape = (sizes.items, sizes.dim)
+        self.message, self.item = nn.Parameter(torch.zeros(shape)), nn.Parameter(torch.zeros(shape))
+        self.text = TextProjection(sizes, features)
+        self.bias = nn.Parameter(torch.zeros(sizes.items))
+        self.fuse = Fuse(sizes.dim, formats)
+        self.register_buffer("norm", norms(longest))
+        self.quant = nn.ModuleDict(
+            {name: _quantizer(getattr(formats, name)) for name in (*Tables._fields, "logit")}
+        )
+
+    def tables(self) -> Tables:
+        """The tables on their grids."""
+        key, value = self.text()
+        raw = Tables(self.message, key, value, self.item, self.bias)
+        return Tables(
+            *(self.quant[name](table) for name, table in zip(raw._fields, raw, strict=True))
+        )
+
+    def parts(self, edges: Edges, tables: Tables | None = None) -> Parts:
+        """Every stream of the hot path for R histories, as values on their grids."""
+        t = tables or self.tables()
+        norm = self.norm.to(t.message.dtype)[edges.length][:, None]
+        user = self.fuse.state(norm * pool(t.message, edges)).value
+        exponent = self.quant["logit"](logits(user, t.key, edges, self.sizes.heads))
+        weight = integer_softmax(exponent, edges.row, len(edges.length))
+        answer = self.fuse.state(attend(weight, t.value, edges)).value
+        fused = self.fuse(torch.cat([user, answer], 1))
+        return Parts(user, answer, fused, torch.addmm(t.bias, fused, t.item.T))
+
+    def forward(self, edges: Edges, tables: Tables | None = None) -> Tensor:
+        """(R, I): the scores of the whole catalogue for R histories."""
+        return self.parts(edges, tables).scores
+
+
+@contextmanager
+def exact(model: QuantHybrid) -> Iterator[QuantHybrid]:
+    """The model in eval mode and float64, where every sum of the hot path is exact."""
+    training = model.training
+    model.double().eval()
+    try:
+        with torch.no_grad():
+            yield model
+    finally:
+        model.float().train(training)
+
+
+def quantise(model: Hybrid, edges: Edges, bits: Bits, *, longest: int) -> QuantHybrid:
+    """A quantised copy of a trained float model, its formats calibrated on histories."""
+    with torch.no_grad():
+        tables = model.tables()
+        formats = calibrate(model, tables, edges, bits)
+        features = model.text.features
+        learned = isinstance(features, nn.Parameter)
+        quantised = QuantHybrid(
+            model.sizes, formats, features=None if learned else features, longest=longest
+        )
+        quantised.text.load_state_dict(model.text.state_dict())
+        quantised.message.copy_(tables.message)
+        quantised.item.copy_(tables.item)
+        quantised.bias.copy_(tables.bias)
+        quantised.fuse.linear.weight.copy_(model.fuse.weight)
+        quantised.fuse.linear.bias.copy_(model.fuse.bias)
+    return quantised
+
+
+def calibrate(model: Hybrid, tables: Tables, edges: Edges, bits: Bits) -> Formats:
+    """The formats of least squared error on the float model's tables and streams."""
+    norm = edges.length.clamp(min=1).float().rsqrt()[:, None]
+    user = norm * pool(tables.message, edges)
+    weight = softmax2(logits(user, tables.key, edges, model.sizes.heads), edges)
+    joined = torch.cat([user, attend(weight, tables.value, edges)], 1)
+    form = {name: best(getattr(tables, name), width) for name, width in vars(bits).items()}
+    state, fused = best(joined, 8), best(model.fuse(joined), 8)
+    weights = best(model.fuse.weight, 8)
+    low = EXP2_FRAC - state.frac  # the logits' shift must not be negative
+    form["key"] = FixedPoint(True, bits.key, max(form["key"].frac, low))
+    weights = FixedPoint(True, 8, max(weights.frac, fused.frac - state.frac))
+    score = fused.frac + form["item"].frac
+    bias = min(max(best(tables.bias, 16).frac, score - 15), score)
+    return Formats(
+        **form,
+        bias=FixedPoint(True, 16, bias),
+        norm=FixedPoint(False, 16, NORM_FRAC),
+        state=state,
+        logit=FixedPoint(True, 16, EXP2_FRAC),
+        fuse_weight=weights,
+        fuse_bias=FixedPoint(True, 32, state.frac + weights.frac),
+        fused=fused,
+    )
+
+
+def best(values: Tensor, width: int) -> FixedPoint:
+    """The signed format of ``width`` bits with the least squared error on the values."""
+    peak = float(values.abs().max().clamp(min=1e-12).log2().ceil())
+    widest = width - 1 - int(peak)
+    limit = 2 ** (width - 1)
+
+    def error(frac: int) -> float:
+        grid = (values * 2.0**frac).round().clamp(-limit, limit - 1) * 2.0**-frac
+        return float((grid - values).square().mean())
+
+    return FixedPoint(True, width, min(range(widest, widest + 6), key=error))
