@@ -25,7 +25,7 @@ def dense(x: Array, weight: Array, bias: Array, shift: int) -> npt.NDArray[np.in
     within 32 bits, as :class:`recfabric.contract.Contract` guarantees.
     """
     kind = np.float32 if weight.shape[1] <= EXACT_COLUMNS else np.float64
-    dot = x.astype(kind) @ weight.astype(kind, copy=False).T
+    dot = np.matmul(x.astype(kind), weight.astype(kind, copy=False).T)
     return requantise(dot.astype(np.int64) + bias, shift).astype(np.int8)
 
 
@@ -60,3 +60,18 @@ def _whole_beats(words: npt.NDArray[np.uint8], beat_bits: int) -> npt.NDArray[np
     """Each row padded to whole beats, all rows one after the other: uint8 (bytes,)."""
     missing = -words.shape[1] % (beat_bits // 8)
     return np.pad(words, ((0, 0), (0, missing))).reshape(-1)
+
+
+def weights_of_beats(
+    image: npt.NDArray[np.uint8], *, rows: int, cols: int, pe: int, simd: int, beat_bits: int
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]:
+    """The inverse of :func:`weight_beats` for 8-bit weights; bytes behind the load are ignored.
+
+    Returns the weight int8 (R, C) and the bias int32 (R,).
+    """
+    word_bytes = -(-pe * simd * 8 // beat_bits) * beat_bits // 8
+    end = rows // pe * (cols // simd) * word_bytes
+    words = image[:end].reshape(-1, word_bytes)[:, : pe * simd].view(np.int8)
+    folded = words.reshape(rows // pe, cols // simd, pe, simd).swapaxes(1, 2)
+    bias = image[end : end + 4 * rows].view("<i4").astype(np.int32)
+    return np.ascontiguousarray(folded.reshape(rows, cols)), bias

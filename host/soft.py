@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ``soft`` device: the kernel's integer models on the kernel's memory image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from recfabric.contract import Shifts
+from recfabric.errors import DeviceError
+from recfabric.host.device import MODE_LOAD, Buffer, Bytes, Completion, Status, check_range
+from recfabric.kernels.dense.model import weights_of_beats
+from recfabric.kernels.hotpath.config import HotPathConfig
+from recfabric.kernels.hotpath.image import PAGE, unpack_rows
+from recfabric.kernels.hotpath.model import HotPath
+
+_TABLES = ("message", "key", "value", "item", "bias", "weight")
+_SHIFTS = ("gather", "logit", "attention", "fuse", "term")
+_DECODED_FROM = (*_TABLES, "n_items", *(f"{name}_shift" for name in _SHIFTS))
+
+
+class SoftDevice:
+    """Answers as ``rf_hotpath`` would, from the same bytes, in microseconds.
+
+    Tables are decoded once and again when their memory is written; the fuse layer's weights are
+    those of the last load, as in the kernel.
+    """
+
+    name = "soft"
+
+    def __init__(self, config: HotPathConfig) -> None:
+        self.config = config
+        self._memory: dict[int, Bytes] = {}
+        self._next = PAGE
+        self._arguments: dict[str, int] = {}
+        self._model: HotPath | None = None
+        self._decoded_for: tuple[int, ...] = ()
+        self._fuse: tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]] | None = None
+        self._completion: Completion | None = None
+
+    def allocate(self, size: int) -> Buffer:
+        """Memory of the host; raises DeviceError when there is none left."""
+        pages = -(-max(size, 1) // PAGE) * PAGE
+        buffer = Buffer(self._next, pages)
+        try:
+            self._memory[buffer.address] = np.zeros(pages, np.uint8)
+        except MemoryError:
+            raise DeviceError(f"The soft device has no {size} bytes of memory left.") from None
+        self._next += pages
+        return buffer
+
+    def write(self, buffer: Buffer, data: Bytes, offset: int = 0) -> None:
+        """Copy bytes into a buffer; a table is decoded anew at the next request."""
+        check_range(buffer, offset, len(data))
+        self._memory[buffer.address][offset : offset + len(data)] = data
+        if buffer.address in self._decoded_for:
+            self._model = None
+
+    def read(self, buffer: Buffer, size: int, offset: int = 0) -> Bytes:
+        """Copy bytes out of a buffer."""
+        check_range(buffer, offset, size)
+        return self._memory[buffer.address][offset : offset + size].copy()
+
+    def start(self, arguments: Mapping[str, int]) -> None:
+        """Run the request or the load at once."""
+        self._arguments.update(arguments)
+        a = self._arguments
+        if a["mode"] == MODE_LOAD:
+            self._load()
+        elif self._bad_argument():
+            self._completion = Completion(Status(bad_argument=True))
+        else:
+            self._completion = Completion(self._answer())
+
+    def wait(self, timeout_s: float) -> Completion:
+        """The completion of the last start."""
+        if self._completion is None:
+            raise DeviceError("The soft device was not started.")
+        completion, self._completion = self._completion, None
+        return completion
+
+    def close(self) -> None:
+        """Forget all memory."""
+        self._memory.clear()
+
+    def _bad_argument(self) -> bool:
+        a, c = self._arguments, self.config
+        return not (
+            1 <= a["k"] <= c.k_max
+            and 0 <= a["n_history"] <= c.max_rows
+            and 0 <= a["n_seen"] <= c.max_seen
+            and 1 <= a["n_items"] <= 1 << 24
+        )
+
+    def _load(self) -> None:
+        c = self.config
+        image = self._memory[self._arguments["weight"]]
+        self._fuse = weights_of_beats(
+            image, rows=c.dim, cols=2 * c.dim, pe=c.pe, simd=c.simd, beat_bits=c.beat_bits
+        )
+        self._model = None
+        self._completion = Completion(Status())
+
+    def _answer(self) -> Status:
+        a = self._arguments
+        history = self._list("history", a["n_history"])
+        seen = self._list("seen", a["n_seen"]).astype(np.int32)
+        bad_row = bool((history >= a["n_items"]).any())
+        rows, scores = self._hot_path().answer(
+            np.where(history < a["n_items"], history, 0).astype(np.int64), a["norm"], seen, a["k"]
+        )
+        answer = np.stack([rows.astype("<i4"), scores.astype("<i4")], axis=1)
+        self._memory[a["result"]][: 8 * a["k"]] = answer.reshape(-1).view(np.uint8)
+        return Status(bad_row=bad_row, bad_seen=bool((np.diff(seen) <= 0).any()))
+
+    def _list(self, name: str, count: int) -> npt.NDArray[np.uint32]:
+        return self._memory[self._arguments[name]][: 4 * count].view("<u4")
+
+    def _hot_path(self) -> HotPath:
+        a, c = self._arguments, self.config
+        places = tuple(a[name] for name in _DECODED_FROM)
+        if self._model is not None and self._decoded_for == places:
+            return self._model
+        if self._fuse is None:
+            raise DeviceError("The fuse layer's weights were never loaded (mode 1).")
+        n = a["n_items"]
+        rows = {
+            t: self._rows(t, n, c.row_bytes(t) if t != "item" else c.dim * c.item_bits // 8)
+            for t in ("message", "key", "value", "item")
+        }
+        self._model = HotPath(
+            **rows,
+            bias=self._memory[a["bias"]][: 2 * n].view("<i2"),
+            fuse_weight=self._fuse[0],
+            fuse_bias=self._fuse[1],
+            shifts=Shifts(**{name: a[f"{name}_shift"] for name in _SHIFTS}),
+            heads=c.heads,
+        )
+        self._decoded_for = places
+        return self._model
+
+    def _rows(
+        self, table: str, count: int, row_bytes: int
+    ) -> np.ndarray[tuple[int, int], np.dtype[np.int8]]:
+        raw = self._memory[self._arguments[table]][: count * row_bytes].reshape(count, row_bytes)
+        return unpack_rows(raw, getattr(self.config, f"{table}_bits"), self.config.dim)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of ``rf_hotpath``: what a netlist is built for, and what it costs to feed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from recfabric.contract import Contract, Shape
+from recfabric.errors import ConfigError
+
+_CHOICES: dict[str, tuple[int, ...]] = {
+    "dim": (16, 32, 64, 128, 256),
+    "heads": (1, 2, 4),
+    "message_bits": (4, 8),
+    "key_bits": (4, 8),
+    "value_bits": (4, 8),
+    "item_bits": (4, 8),
+    "beat_bits": (64, 128, 256, 512),
+}
+_RANGES: dict[str, tuple[int, int]] = {
+    "max_rows": (2, 1024),
+    "max_seen": (2, 32768),
+    "k_max": (1, 128),
+    "max_burst": (1, 256),
+}
+
+
+@dataclass(frozen=True)
+class HotPathConfig:
+    """Parameters of the netlist; the same names in CamelCase in ``rf_hotpath.sv``.
+
+    ``dim``, ``heads``: as in the contract; ``*_bits``: of a table's element in memory (4 or 8);
+    ``beat_bits``: of the AXI4 port; ``max_rows``: longest history; ``max_seen``: longest seen
+    list; ``k_max``: most answers; ``pe``, ``simd``: folding of the fuse layer;
+    ``requant_lanes``: elements requantised a cycle; ``fifo_depth``: beats asked for ahead;
+    ``max_burst``: beats of an AXI burst.
+    """
+
+    dim: int = 64
+    heads: int = 2
+    message_bits: int = 8
+    key_bits: int = 8
+    value_bits: int = 8
+    item_bits: int = 8
+    beat_bits: int = 512
+    max_rows: int = 1024
+    max_seen: int = 2048
+    k_max: int = 32
+    pe: int = 16
+    simd: int = 16
+    requant_lanes: int = 8
+    fifo_depth: int = 512
+    max_burst: int = 16
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ConfigError(
+                    f"The hardware's {name} of {getattr(self, name)} is not one of {choices}."
+                )
+        for name, (low, high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise ConfigError(
+                    f"The hardware's {name} of {getattr(self, name)} is outside {low}..{high}."
+                )
+        for name, whole in {
+            "pe": self.dim,
+            "simd": 2 * self.dim,
+            "requant_lanes": self.dim,
+        }.items():
+            if getattr(self, name) < 1 or whole % getattr(self, name):
+                raise ConfigError(
+                    f"The hardware's {name} of {getattr(self, name)} does not divide {whole}."
+                )
+
+    @classmethod
+    def for_contract(cls, contract: Contract, **parameters: int) -> HotPathConfig:
+        """A netlist that fits a contract: element widths rounded up to what memory holds."""
+        f = contract.formats
+        widths = {
+            f"{name}_bits": 4 if getattr(f, name).width <= 4 else 8
+            for name in ("message", "key", "value", "item")
+        }
+        return cls(
+            **{"dim": contract.shape.dim, "heads": contract.shape.heads, **widths, **parameters}
+        )
+
+    def parameters(self) -> dict[str, int]:
+        """The module's parameters by their SystemVerilog names."""
+        return {
+            "".join(part.capitalize() for part in name.split("_")): value
+            for name, value in asdict(self).items()
+        }
+
+    @property
+    def beat_bytes(self) -> int:
+        """Bytes of one beat of the memory port."""
+        return self.beat_bits // 8
+
+    def row_bytes(self, table: str) -> int:
+        """Bytes from one row of a gathered table to the next: whole beats."""
+        bits = self.dim * int(getattr(self, f"{table}_bits"))
+        return max(bits // 8, self.beat_bytes)
+
+    def bound_beats(self, shape: Shape, history: int) -> float:
+        """The memory bound of one request, in beats of this port and therefore in cycles.
+
+        The bytes that must be read, whatever the design: history x (the three tables' rows and
+        a 4-byte id) + items x a row of the item table; biases and the seen list are not counted.
+        """
+        rows = sum(getattr(self, f"{t}_bits") for t in ("message", "key", "value")) * self.dim / 8
+        item = self.dim * self.item_bits / 8
+        total = history * (rows + 4) + shape.items * item
+        return float(total / self.beat_bytes)
+
+    def describe(self) -> dict[str, Any]:
+        """For a result's record."""
+        return asdict(self)

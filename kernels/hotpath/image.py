@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A contract as bytes in device memory, in the layout ``rf_hotpath`` reads.
+
+All numbers are little-endian; element 0 of a row lies in the low bits. Gathered tables have rows
+of whole beats, the item table has rows without gaps; every region starts on a 4 KiB page.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from recfabric.contract import Contract
+from recfabric.errors import ConfigError
+from recfabric.kernels.dense.model import weight_beats
+from recfabric.kernels.hotpath.config import HotPathConfig
+
+Bytes = npt.NDArray[np.uint8]
+PAGE = 4096
+
+
+def pack_rows(table: npt.NDArray[np.int8], bits: int, row_bytes: int) -> Bytes:
+    """Rows of ``bits``-wide elements (4 or 8): int8 (N, D) to bytes (N, row_bytes)."""
+    raw = np.ascontiguousarray(table).view(np.uint8)
+    if bits == 4:
+        raw = (raw[:, 0::2] & 0xF) | (raw[:, 1::2] << 4)
+    rows = np.zeros((len(raw), row_bytes), np.uint8)
+    rows[:, : raw.shape[1]] = raw
+    return rows
+
+
+def unpack_rows(rows: Bytes, bits: int, dim: int) -> npt.NDArray[np.int8]:
+    """The inverse of :func:`pack_rows`: bytes (N, row_bytes) to int8 (N, dim)."""
+    raw = rows[:, : dim * bits // 8]
+    if bits == 8:
+        return raw.view(np.int8)
+    both = np.stack([raw << 4, raw & 0xF0], axis=2).view(np.int8) >> 4
+    return np.ascontiguousarray(both.reshape(len(raw), dim))
+
+
+def memory_image(contract: Contract, config: HotPathConfig) -> dict[str, Bytes]:
+    """The regions of a contract by the names of the kernel's address arguments.
+
+    Raises ConfigError where the netlist's shape is not the contract's.
+    """
+    check_fit(contract, config)
+    t = contract.tensors
+    image = {
+        name: pack_rows(
+            getattr(t, name), getattr(config, f"{name}_bits"), config.row_bytes(name)
+        ).reshape(-1)
+        for name in ("message", "key", "value")
+    }
+    item_bytes = config.dim * config.item_bits // 8
+    image["item"] = pack_rows(t.item, config.item_bits, item_bytes).reshape(-1)
+    image["bias"] = t.bias.astype("<i2").view(np.uint8)
+    image["weight"] = np.asarray(
+        weight_beats(
+            t.fuse_weight, t.fuse_bias, pe=config.pe, simd=config.simd, beat_bits=config.beat_bits
+        )
+    ).reshape(-1)
+    return {name: _whole_pages(region) for name, region in image.items()}
+
+
+def check_fit(contract: Contract, config: HotPathConfig) -> None:
+    """Raises ConfigError where a netlist cannot run a contract."""
+    for name, have, want in (
+        ("dimension", config.dim, contract.shape.dim),
+        ("head count", config.heads, contract.shape.heads),
+    ):
+        if have != want:
+            raise ConfigError(f"The hardware's {name} is {have} but the contract's is {want}.")
+    for table in ("message", "key", "value", "item"):
+        width, bits = getattr(contract.formats, table).width, getattr(config, f"{table}_bits")
+        if width > bits:
+            raise ConfigError(
+                f"The contract's {table} table is {width} bits wide but the hardware's {bits}."
+            )
+    if contract.shape.max_history > config.max_rows:
+        raise ConfigError(
+            f"The contract's histories reach {contract.shape.max_history} items but the "
+            f"hardware's {config.max_rows}."
+        )
+
+
+def _whole_pages(region: Bytes) -> Bytes:
+    padded = np.zeros(-(-len(region) // PAGE) * PAGE, np.uint8)
+    padded[: len(region)] = region
+    return padded
