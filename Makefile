@@ -1,0 +1,59 @@
+# RecFabric: `make demo` runs the main job, `make test` checks everything. Both set up .venv first.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types unit format registers clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := train,sim,synth,report,dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Torch first and pinned: its CPU build where PyTorch's own index answers, else the index's build.
+TORCH := torch==2.13.0
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# Threads that wait for each other on busy cores cost more than they bring.
+export OMP_NUM_THREADS ?= 2
+export TOKENIZERS_PARALLELISM := false
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(VENV)/installed: pyproject.toml
+	@command -v g++ >/dev/null || { echo "g++ is missing; install it (Debian: apt install g++ make)." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || { echo "Python 3.11 or newer is needed; name it with PYTHON=..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	@index=$$($(PYTHON) -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1] + "/torch/", timeout=5); print("--extra-index-url " + sys.argv[1])' $(TORCH_INDEX) 2>/dev/null || true); \
+	 echo "$(PIP) install $(TORCH) $$index"; $(PIP) install -q $(TORCH) $$index
+	$(PIP) install -q -e '.[$(EXTRAS)]'
+	$(PIP) check
+	@touch $@
+
+setup: $(VENV)/installed  ## make .venv with everything in it
+
+demo: setup  ## ml-100k to top-10 lists out of simulated RTL; report in build/demo/report.html
+	$(BIN)/recfabric demo
+
+test: lint types unit  ## lint, types and all tests
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m recfabric.sim.lint
+
+types: setup
+	$(BIN)/mypy
+
+unit: setup
+	$(BIN)/pytest
+
+format: setup  ## format the Python sources
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+registers: setup  ## write the register map's generated Python anew
+	$(BIN)/python -m recfabric.kernels.hotpath.registers
+
+clean:  ## remove builds and the environment (downloads stay in ~/.cache/recfabric)
+	rm -rf build $(VENV) *.egg-info src/*.egg-info

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rf_hotpath: the composed kernel at several shapes, its register map, its memory image."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recfabric.config import build_dir
+from recfabric.errors import ConfigError
+from recfabric.kernels.hotpath import registers
+from recfabric.kernels.hotpath.config import HotPathConfig
+from recfabric.kernels.hotpath.image import check_fit, memory_image, pack_rows, unpack_rows
+from recfabric.kernels.stimulus import random_contract
+from recfabric.sim.testbench import Fault, Testbench
+
+TESTS = Path(__file__).parent / "cocotb_hotpath.py"
+INT4 = {f"{table}_bits": 4 for table in ("message", "key", "value", "item")}
+SHAPES = {
+    "demo": (HotPathConfig(), 300, 8),
+    "narrow-port-int4": (HotPathConfig(dim=32, heads=4, beat_bits=64, pe=8, **INT4), 100, 4),
+    "items-packed-int4": (HotPathConfig(dim=16, heads=1, pe=4, simd=8, **INT4), 300, 4),
+    "wide-rows": (
+        HotPathConfig(dim=256, heads=4, beat_bits=512, k_max=128, max_rows=1024, simd=32),
+        150,
+        8,
+    ),
+}
+
+
+def bench(config: HotPathConfig, fault: Fault | None = None) -> Testbench:
+    generated = registers.generate(build_dir() / "generated")
+    return Testbench("rf_hotpath", config.parameters(), fault, generated)
+
+
+def environment(config: HotPathConfig, items: int, bits: int) -> dict[str, str]:
+    return {"CONFIG": json.dumps(asdict(config)), "ITEMS": str(items), "BITS": str(bits)}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_requests(shape: str) -> None:
+    config, items, bits = SHAPES[shape]
+    bench(config).run(TESTS, env=environment(config, items, bits))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("rf_sequencer.sv", "left_q <= left_q - chunk;", "left_q <= left_q - chunk - 1;"),
+        Fault("rf_hotpath.sv", "{text, user_q}", "{user_q, text}"),
+    ],
+)
+def test_a_planted_fault_is_caught(fault: Fault) -> None:
+    config, items, bits = SHAPES["items-packed-int4"]
+    assert bench(config, fault).outcome(TESTS, env=environment(config, items, bits)).failed
+
+
+def test_the_hosts_constants_are_those_of_the_register_map() -> None:
+    assert registers.constants() == registers.CONSTANTS.read_text()
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_rows_pack_and_unpack(bits: int) -> None:
+    rng = np.random.default_rng(1)
+    limit = 1 << (bits - 1)
+    table = rng.integers(-limit, limit, (50, 32), dtype=np.int8)
+    assert np.array_equal(unpack_rows(pack_rows(table, bits, 64), bits, 32), table)
+
+
+def test_an_image_has_its_regions_on_pages_and_its_rows_in_whole_beats() -> None:
+    contract = random_contract(items=100, dim=16, bits=4)
+    config = HotPathConfig.for_contract(contract, pe=4, simd=8)
+    image = memory_image(contract, config)
+    assert all(len(region) % 4096 == 0 for region in image.values())
+    assert len(image["key"]) == 2 * 4096  # 100 rows of one 64-byte beat
+    assert len(image["item"]) == 4096  # 100 rows of 8 bytes
+
+
+@pytest.mark.parametrize(
+    "config",
+    [HotPathConfig(dim=32), HotPathConfig(heads=4), HotPathConfig(key_bits=4)],
+    ids=["dim", "heads", "key width"],
+)
+def test_a_netlist_of_another_shape_is_refused(config: HotPathConfig) -> None:
+    with pytest.raises(ConfigError, match="contract's"):
+        check_fit(random_contract(items=10), config)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("dim", 48), ("heads", 3), ("beat_bits", 96), ("k_max", 129), ("max_rows", 2000), ("pe", 7)],
+)
+def test_a_bad_parameter_is_named(name: str, value: int) -> None:
+    with pytest.raises(ConfigError, match=f"{name} of {value}"):
+        HotPathConfig(**{name: value})
