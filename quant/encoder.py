@@ -228,5 +228,3 @@ def _quiet() -> Iterator[None]:
     finally:
         logging.set_verbosity(before)
         logging.enable_progress_bar()
-
-

@@ -44,6 +44,11 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_of(content: bytes) -> str:
+    """SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file by way of a temporary one beside it: it is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +92,7 @@ def wheel_members(wheel: Wheel) -> dict[str, bytes]:
 
 
 def _checked(content: bytes, digest: str, what: str) -> bytes:
-    found = hashlib.sha256(content).hexdigest()
+    found = sha256_of(content)
     if found != digest:
         raise NetworkError(
             f"{what} has the SHA-256 {found[:12]}…, expected {digest[:12]}…; fetch it again from "

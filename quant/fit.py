@@ -18,7 +18,7 @@ from recfabric.quant.splits import Split
 from recfabric.requests import Ragged
 
 Teacher = Callable[[Edges], Tensor]
-Ranker = Callable[[Ragged, Ragged], npt.NDArray[np.int32]]
+Ranker = Callable[[Ragged], npt.NDArray[np.int32]]
 HIDDEN = -1e4  # score of the items a history already holds
 
 
@@ -39,7 +39,7 @@ class FitConfig:
     keep_low: float = 0.5
     keep_high: float = 0.9
     distil: float = 0.8
-    patience: int = 8
+    patience: int = 20
     judges: int = 4096
 
 
@@ -48,6 +48,7 @@ class Judge:
     """Validation: the history, its items to leave out and the targets of some users."""
 
     history: Ragged
+    seen: Ragged
     targets: Ragged
 
     @classmethod
@@ -55,11 +56,11 @@ class Judge:
         """At most ``judges`` users with validation items, evenly spread."""
         users = np.flatnonzero(np.diff(split.valid.indptr))
         users = users[:: max(1, -(-len(users) // judges))]
-        return cls(take(history, users), take(split.valid, users))
+        return cls(*(take(lists, users) for lists in (history, split.train, split.valid)))
 
     def __call__(self, ranker: Ranker) -> float:
-        """NDCG@10 of a ranker's lists."""
-        return ndcg(ranker(self.history, self.history), self.targets)
+        """NDCG@10 of the lists a ranker gives when ``seen`` is left out."""
+        return ndcg(ranker(self.seen), self.targets)
 
 
 def take(lists: Ragged, index: npt.NDArray[np.int64]) -> Ragged:
@@ -91,7 +92,9 @@ def fit(
     with progress.task(name, config.epochs) as advance:
         for epoch in range(1, config.epochs + 1):
             model.train()
-            for users in torch.split(torch.randperm(len(history), generator=generator), config.batch):
+            for users in torch.split(
+                torch.randperm(len(history), generator=generator), config.batch
+            ):
                 edges = Edges.of(take(history, users.numpy()))
                 loss = _loss(model, edges, config, teacher, generator)
                 optimiser.zero_grad()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from collections.abc import Iterator
@@ -17,21 +16,24 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from recfabric.errors import ConfigError
-from recfabric.quant import encoder
+from recfabric.errors import ConfigError, DataError
 from recfabric.quant.baselines import ease, ease_scorer, most_pop
 from recfabric.quant.checkpoint import Checkpoint
 from recfabric.quant.datasets import Dataset
-from recfabric.quant.fit import FitConfig, Judge, fit
+from recfabric.quant.encoder import DEFAULT, encode_items
+from recfabric.quant.fit import FitConfig, Judge, Teacher, fit, take
 from recfabric.quant.hybrid import Edges, Hybrid, HybridSizes, pool, text_features
-from recfabric.quant.inference import latest, ranker, scorer
+from recfabric.quant.inference import integer_scorer, judged, latest, scorer
 from recfabric.quant.lightgcn import LightGcnConfig, adjacency, train_lightgcn
 from recfabric.quant.metrics import Scorer, accuracy, ndcg, rank
 from recfabric.quant.progress import Progress, Silent
 from recfabric.quant.qat import Bits, QuantHybrid, quantise
 from recfabric.quant.splits import Split, split
+from recfabric.requests import Ragged
 
+Weights = npt.NDArray[np.floating[Any]]
 PACKAGES = ("recfabric", "numpy", "torch", "torch-geometric", "brevitas", "transformers", "scipy")
 CALIBRATION_USERS = 4096
 
@@ -53,7 +55,7 @@ class TrainConfig:
     longest: int = 1024
     protocol: str = "random-80-10-10"
     seed: int = 42
-    encoder: str = encoder.DEFAULT
+    encoder: str = DEFAULT
     text_dim: int = 128
     penalties: tuple[float, ...] = (50.0, 400.0)
     start: float = 80.0
@@ -61,7 +63,7 @@ class TrainConfig:
     bits: Bits = field(default_factory=Bits)
     lightgcn: LightGcnConfig = field(default_factory=LightGcnConfig)
     floating: FitConfig = field(default_factory=FitConfig)
-    quantised: FitConfig = field(default_factory=lambda: FitConfig(epochs=12, rate=2e-4))
+    quantised: FitConfig = field(default_factory=lambda: FitConfig(epochs=20, rate=3e-4))
 
     def __post_init__(self) -> None:
         limits = {
@@ -94,19 +96,57 @@ def train(
     The test part is read once, at the end. The same config, data and thread count give the same
     integers. Raises ConfigError, DataError and NetworkError; nothing half-written stays.
     """
-    return _Run(config, dataset, progress or Silent()).write(out)
+    progress = progress or Silent()
+    job = _Job.of(config, dataset, progress)
+    with job.stage("EASE"):
+        weights, penalty = _ease(job)
+    with job.stage("LightGCN"):
+        lightgcn = train_lightgcn(job.split, config.lightgcn, seed=config.seed, progress=progress)
+    with job.stage("text"):
+        features = _features(job)
+    with job.stage("float"):
+        floating, float_curve = _floating(job, weights, features)
+    with job.stage("qat"):
+        quantised, qat_curve = _quantised(job, floating, weights)
+    with job.stage("test"):
+        scorers = {
+            "MostPop": most_pop(job.popularity),
+            "EASE": ease_scorer(weights, job.split.train),
+            "LightGCN": lightgcn,
+            "float": scorer(floating, job.history, job.popularity),
+            "qat": integer_scorer(quantised, job.history, job.popularity),
+        }
+        rows = _measure(job, scorers)
+    record = _record(job, penalty, rows) | {"validation": {"float": float_curve, "qat": qat_curve}}
+    Checkpoint(quantised, job.split, dataset.items, record).save(out)
+    return TrainResult(out, rows, job.seconds)
 
 
-class _Run:
-    """The stages of one training run."""
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What every stage of a run needs."""
 
-    def __init__(self, config: TrainConfig, dataset: Dataset, progress: Progress) -> None:
-        self.config, self.dataset, self.progress = config, dataset, progress
-        self.seconds: dict[str, float] = {}
-        self.split = split(dataset, config.protocol, seed=config.seed)
-        _check(self.split)
-        self.history = latest(self.split.train, config.longest)
-        self.judge = Judge.of(self.split, self.history, config.floating.judges)
+    config: TrainConfig
+    dataset: Dataset
+    split: Split
+    history: Ragged
+    popularity: npt.NDArray[np.int64]
+    judge: Judge
+    progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, config: TrainConfig, dataset: Dataset, progress: Progress) -> _Job:
+        parts = split(dataset, config.protocol, seed=config.seed)
+        for name in ("train", "valid", "test"):
+            if not len(getattr(parts, name).values):
+                raise DataError(
+                    f"The data set '{dataset.name}' has {len(dataset.user)} interactions and "
+                    f"leaves the {name} part empty; bring more or choose another protocol."
+                )
+        history = latest(parts.train, config.longest)
+        judge = Judge.of(parts, history, config.floating.judges)
+        return cls(config, dataset, parts, history, parts.popularity, judge, progress)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -115,40 +155,115 @@ class _Run:
         yield
         self.seconds[name] = round(time.perf_counter() - begin, 2)
 
-    def write(self, out: Path) -> TrainResult:
-        with self.stage("EASE"):
-            weights, penalty = self.ease()
-        with self.stage("LightGCN"):
-            lightgcn = train_lightgcn(
-                self.split, self.config.lightgcn, seed=self.config.seed, progress=self.progress
-            )
-        with self.stage("text"):
-            features = self.features()
-        with self.stage("float"):
-            floating, float_curve = self.floating(weights, features)
-        with self.stage("qat"):
-            quantised, qat_curve = self.quantised(floating, weights)
-        popularity = self.split.popularity
-        with self.stage("test"):
-            scorers: dict[str, Scorer] = {
-                "MostPop": most_pop(popularity, self.split.users),
-                "EASE": ease_scorer(weights, self.split.train),
-                "LightGCN": lightgcn,
-                "float": scorer(floating, self.history, popularity),
-                "qat": scorer(quantised, self.history, popularity),
-            }
-            rows = [self.row(name, one) for name, one in scorers.items()]
-        document = {
-            "config": asdict(self.config),
-            "data": {"name": self.dataset.name, "sha256": self.dataset.sha256},
-            "protocol": self.split.protocol,
-            "seed": self.config.seed,
-            "text": self.dataset.texts is not None,
-            "penalty": penalty,
-            "validation ndcg@10": {"float": float_curve, "qat": qat_curve},
-            "accuracy": rows,
-            "seconds": self.seconds,
-            "versions": versions(),
-        }
-        Checkpoint.of(quantised, self.split, self.dataset.items, document).save(out)
-        return TrainResult(out, rows, self.seconds)
+
+def _ease(job: _Job) -> tuple[Weights, float]:
+    """EASE with the penalty that validates best."""
+    best: tuple[float, float, Weights] | None = None
+    with job.progress.task("EASE", len(job.config.penalties)) as advance:
+        for penalty in job.config.penalties:
+            weights = ease(job.split.train, job.split.items, penalty)
+            lists = rank(ease_scorer(weights, job.judge.history), job.judge.seen, k=10)
+            value = ndcg(lists, job.judge.targets)
+            if best is None or value > best[0]:
+                best = (value, penalty, weights)
+            advance(1)
+    assert best is not None
+    return best[2], best[1]
+
+
+def _features(job: _Job) -> Tensor | None:
+    """Text features (I, F); None where the data set has no text."""
+    if job.dataset.texts is None:
+        return None
+    vectors = encode_items(job.dataset.texts, job.config.encoder, progress=job.progress)
+    return text_features(vectors, job.config.text_dim)
+
+
+def _floating(job: _Job, weights: Weights, features: Tensor | None) -> tuple[Hybrid, list[float]]:
+    """The float hybrid, started from the truncated EASE and trained."""
+    config = job.config
+    sizes = HybridSizes(job.split.items, config.dim, config.heads, config.layers)
+    graph = adjacency(job.split.train, job.split.items)
+    model = Hybrid(sizes, graph, torch.from_numpy(job.popularity), features)
+    matrix = torch.from_numpy(weights).float()
+    model.start_from(*_factors(matrix, config.dim, config.start))
+    curve = fit(
+        model,
+        job.history,
+        name="float model",
+        config=config.floating,
+        teacher=_teacher(matrix, config.teacher),
+        judge=judged(model, job.judge, job.popularity),
+        seed=config.seed,
+        progress=job.progress,
+    )
+    return model.eval(), curve
+
+
+def _quantised(job: _Job, floating: Hybrid, weights: Weights) -> tuple[QuantHybrid, list[float]]:
+    """The quantised hybrid, calibrated on the float one and trained on."""
+    config = job.config
+    some = np.arange(0, job.split.users, max(1, job.split.users // CALIBRATION_USERS))
+    edges = Edges.of(take(job.history, some))
+    model = quantise(floating, edges, config.bits, longest=config.longest)
+    curve = fit(
+        model,
+        job.history,
+        name="quantised model",
+        config=config.quantised,
+        teacher=_teacher(torch.from_numpy(weights).float(), config.teacher),
+        judge=judged(model, job.judge, job.popularity),
+        seed=config.seed + 1,
+        progress=job.progress,
+    )
+    return model.eval(), curve
+
+
+def _factors(matrix: Tensor, dim: int, scale: float) -> tuple[Tensor, Tensor]:
+    """(I, D) twice: the product of the first with the second transposed is the best rank-D
+    approximation of ``scale * matrix``; zero columns where the matrix has a lower rank."""
+    rank = min(dim, len(matrix))
+    left, values, right = torch.svd_lowrank(matrix, q=min(rank + 32, len(matrix)), niter=6)
+    root = (scale * values[:rank]).sqrt()
+    empty = (0, dim - rank)
+    return pad(left[:, :rank] * root, empty), pad(right[:, :rank] * root, empty)
+
+
+def _teacher(matrix: Tensor, sharpness: float) -> Teacher:
+    """EASE's logits for histories, as sharp as the hybrid's."""
+
+    def teach(edges: Edges) -> Tensor:
+        return sharpness * edges.length.clamp(min=1).rsqrt()[:, None] * pool(matrix, edges)
+
+    return teach
+
+
+def _measure(job: _Job, scorers: dict[str, Scorer]) -> list[dict[str, str | float]]:
+    """The accuracy rows: the only place that reads the test part."""
+    seen, rows = job.split.seen, []
+    with job.progress.task("test", len(scorers)) as advance:
+        for name, one in scorers.items():
+            lists = rank(one, seen, k=20)
+            rows.append(accuracy(name, job.split.protocol, lists, job.split.test))
+            advance(1)
+    return rows
+
+
+def _record(job: _Job, penalty: float, rows: list[dict[str, str | float]]) -> dict[str, Any]:
+    return {
+        "data": {
+            "name": job.dataset.name,
+            "sha256": job.dataset.sha256,
+            "users": job.split.users,
+            "items": job.split.items,
+            "interactions": len(job.dataset.user),
+        },
+        "protocol": job.split.protocol,
+        "seed": job.config.seed,
+        "config": asdict(job.config),
+        "encoder": job.config.encoder if job.dataset.texts else None,
+        "ease penalty": penalty,
+        "accuracy": rows,
+        "seconds": dict(job.seconds),
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+    }
