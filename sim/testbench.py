@@ -103,7 +103,7 @@ class Testbench:
         folder = self.build()
         log, results = folder / f"{tests.stem}.log", folder / f"results-{os.getpid()}.xml"
         results.unlink(missing_ok=True)
-        with _process_environment(tests.parent), suppress(SystemExit):
+        with _process_environment(tests.parent), suppress(SystemExit, RuntimeError):
             _runner().test(
                 test_module=tests.stem,
                 hdl_toplevel=self.top,
