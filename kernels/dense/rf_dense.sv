@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix-vector product with requantisation: out[r] = sat(rne(sum_c W[r,c] x[c] + b[r], shift)).
-// A vector takes Rows/Pe * Cols/Simd cycles, back to back without a bubble; the last output beat
-// leaves that many + 4 + rf_dot's stages cycles after the first input beat.
+// A vector takes Rows/Pe * Cols/Simd cycles, back to back without a bubble; its last output beat is
+// there that many + 3 + rf_dot's stages (1 + ceil(log4(Simd))) cycles after its first input beat.
 
 module rf_dense #(
     parameter int unsigned Rows = 64,       // outputs
