@@ -20,12 +20,16 @@ module rf_axi_read #(
     output logic                error_o,            // a pulse: a beat came with SLVERR or DECERR
     output logic                beat_o,             // a pulse: a beat came
 
+    output logic [0:0]          m_axi_gmem_arid,
     output logic [63:0]         m_axi_gmem_araddr,
     output logic [7:0]          m_axi_gmem_arlen,
     output logic [2:0]          m_axi_gmem_arsize,
     output logic [1:0]          m_axi_gmem_arburst,
+    output logic [3:0]          m_axi_gmem_arcache,
+    output logic [2:0]          m_axi_gmem_arprot,
     output logic                m_axi_gmem_arvalid,
     input  logic                m_axi_gmem_arready,
+    input  logic [0:0]          m_axi_gmem_rid,
     input  logic [BeatBits-1:0] m_axi_gmem_rdata,
     input  logic [1:0]          m_axi_gmem_rresp,
     input  logic                m_axi_gmem_rlast,
@@ -103,6 +107,9 @@ module rf_axi_read #(
 
   assign m_axi_gmem_arsize = 3'(SizeLog2);
   assign m_axi_gmem_arburst = 2'b01;  // INCR
+  assign m_axi_gmem_arid = '0;  // one ID: the answers come in order
+  assign m_axi_gmem_arcache = 4'b0011;  // modifiable, bufferable: Vivado's default
+  assign m_axi_gmem_arprot = '0;
 
   // Which destination the bursts in flight have.
   logic [DestBits-1:0] flight_dest;
@@ -130,8 +137,8 @@ module rf_axi_read #(
   assign m_axi_gmem_rready = flight_valid;
   assign beat_o = m_axi_gmem_rvalid && m_axi_gmem_rready;
   assign error_o = beat_o && m_axi_gmem_rresp[1];
-  logic unused_rresp;
-  assign unused_rresp = m_axi_gmem_rresp[0];  // OKAY and EXOKAY alike
+  logic unused_r;
+  assign unused_r = ^{m_axi_gmem_rid, m_axi_gmem_rresp[0]};  // OKAY and EXOKAY alike
   assign m_axis_data_tdest = rf_pkg::dest_e'(data_dest);
 
   rf_fifo #(

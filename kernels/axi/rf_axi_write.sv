@@ -16,10 +16,13 @@ module rf_axi_write #(
     output logic                  done_o,              // a pulse: everything is in memory
     output logic                  error_o,             // a pulse with done_o: SLVERR or DECERR
 
+    output logic [0:0]            m_axi_gmem_awid,
     output logic [63:0]           m_axi_gmem_awaddr,
     output logic [7:0]            m_axi_gmem_awlen,
     output logic [2:0]            m_axi_gmem_awsize,
     output logic [1:0]            m_axi_gmem_awburst,
+    output logic [3:0]            m_axi_gmem_awcache,
+    output logic [2:0]            m_axi_gmem_awprot,
     output logic                  m_axi_gmem_awvalid,
     input  logic                  m_axi_gmem_awready,
     output logic [BeatBits-1:0]   m_axi_gmem_wdata,
@@ -27,6 +30,7 @@ module rf_axi_write #(
     output logic                  m_axi_gmem_wlast,
     output logic                  m_axi_gmem_wvalid,
     input  logic                  m_axi_gmem_wready,
+    input  logic [0:0]            m_axi_gmem_bid,
     input  logic [1:0]            m_axi_gmem_bresp,
     input  logic                  m_axi_gmem_bvalid,
     output logic                  m_axi_gmem_bready
@@ -81,9 +85,12 @@ module rf_axi_write #(
   end
 
   logic unused_low;
-  assign unused_low = ^{addr_i[11:0], m_axi_gmem_bresp[0]};
+  assign unused_low = ^{addr_i[11:0], m_axi_gmem_bid, m_axi_gmem_bresp[0]};
   assign m_axi_gmem_awsize = 3'($clog2(BeatBytes));
   assign m_axi_gmem_awburst = 2'b01;  // INCR
+  assign m_axi_gmem_awid = '0;
+  assign m_axi_gmem_awcache = 4'b0011;  // modifiable, bufferable: Vivado's default
+  assign m_axi_gmem_awprot = '0;
   assign m_axi_gmem_bready = 1'b1;
   assign done_o = m_axi_gmem_bvalid;
   assign error_o = m_axi_gmem_bvalid && m_axi_gmem_bresp[1];

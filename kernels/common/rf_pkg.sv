@@ -51,7 +51,7 @@ package rf_pkg;
   parameter result_t NoResult = '{score: 32'sh8000_0000, id: 32'hFFFF_FFFF};
 
   // A read of consecutive beats, and where its data goes.
-  parameter int unsigned DestBits = 4;
+  parameter int unsigned DestBits = 3;
   typedef enum logic [DestBits-1:0] {
     DestHistory,
     DestMessage,

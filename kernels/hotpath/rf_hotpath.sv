@@ -82,7 +82,8 @@ module rf_hotpath #(
   import rf_pkg::*;
 
   localparam int unsigned VectorBits = Dim * StateBits;
-  localparam int unsigned ItemsPerBeat = Dim * ItemBits < BeatBits ? BeatBits / (Dim * ItemBits) : 1;
+  localparam int unsigned ItemRowBits = Dim * ItemBits;
+  localparam int unsigned ItemsPerBeat = ItemRowBits < BeatBits ? BeatBits / ItemRowBits : 1;
   localparam int unsigned WordBeats = (Pe * Simd * 8 + BeatBits - 1) / BeatBits;
   localparam int unsigned WeightBeats = (Dim / Pe) * (2 * Dim / Simd) * WordBeats +
       (Dim * 32 + BeatBits - 1) / BeatBits;
@@ -94,14 +95,6 @@ module rf_hotpath #(
   logic gathered, attended, fused, scanned;
 
   assign done = write_done || load_done;
-  assign m_axi_gmem_arid = '0;
-  assign m_axi_gmem_awid = '0;
-  assign m_axi_gmem_arcache = 4'b0011;
-  assign m_axi_gmem_awcache = 4'b0011;
-  assign m_axi_gmem_arprot = '0;
-  assign m_axi_gmem_awprot = '0;
-  logic unused_ids;
-  assign unused_ids = ^{m_axi_gmem_rid, m_axi_gmem_bid};
 
   rf_control #(
       .Dim(Dim),
@@ -186,7 +179,7 @@ module rf_hotpath #(
   for (genvar d = 0; d < 8; d++) begin : gen_demux
     assign to_valid[d] = data_valid && data_dest == dest_e'(d);
   end
-  assign data_ready = to_ready[3'(data_dest)];
+  assign data_ready = to_ready[data_dest];
 
   rf_unpack #(
       .InBits (BeatBits),
@@ -240,7 +233,27 @@ module rf_hotpath #(
   );
 
   // ---- the kernels' commands: one each a request ----
+  gather_cmd_t gather_cmd;
+  attention_cmd_t attention_cmd;
+  topk_cmd_t topk_cmd;
   logic [2:0] cmd_valid_q, cmd_ready;
+
+  always_comb begin
+    gather_cmd = '{
+        rows: args.n_history[15:0], norm: args.norm[15:0], shift: args.gather_shift[7:0]
+    };
+    attention_cmd = '{
+        rows: args.n_history[15:0],
+        logit_shift: args.logit_shift[7:0],
+        out_shift: args.attention_shift[7:0]
+    };
+    topk_cmd = '{
+        items: args.n_items,
+        seen: args.n_seen[15:0],
+        k: args.k[7:0],
+        term_shift: args.term_shift[7:0]
+    };
+  end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) cmd_valid_q <= '0;
@@ -260,7 +273,7 @@ module rf_hotpath #(
   ) u_gather (
       .clk_i,
       .rst_ni,
-      .s_axis_cmd_tdata ('{args.n_history[15:0], args.norm[15:0], args.gather_shift[7:0]}),
+      .s_axis_cmd_tdata (gather_cmd),
       .s_axis_cmd_tvalid(cmd_valid_q[0]),
       .s_axis_cmd_tready(cmd_ready[0]),
       .s_axis_row_tdata (data),
@@ -286,8 +299,7 @@ module rf_hotpath #(
   ) u_attention (
       .clk_i,
       .rst_ni,
-      .s_axis_cmd_tdata   ('{args.n_history[15:0], args.logit_shift[7:0],
-                             args.attention_shift[7:0]}),
+      .s_axis_cmd_tdata   (attention_cmd),
       .s_axis_cmd_tvalid  (cmd_valid_q[1]),
       .s_axis_cmd_tready  (cmd_ready[1]),
       .s_axis_query_tdata (user),
@@ -404,7 +416,7 @@ module rf_hotpath #(
   ) u_topk (
       .clk_i,
       .rst_ni,
-      .s_axis_cmd_tdata    ('{args.n_items, args.n_seen[15:0], args.k[7:0], args.term_shift[7:0]}),
+      .s_axis_cmd_tdata    (topk_cmd),
       .s_axis_cmd_tvalid   (cmd_valid_q[2]),
       .s_axis_cmd_tready   (cmd_ready[2]),
       .s_axis_query_tdata  (fused_vector),

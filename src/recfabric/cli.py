@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: ``recfabric demo`` and its stages one by one.
+
+Exit codes: 0, 1 when a proof found a mismatch, 2 for bad input (one sentence on stderr).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recfabric import __version__
+from recfabric.contract import Contract
+from recfabric.errors import RecFabricError
+
+if TYPE_CHECKING:
+    from recfabric.host.device import Device
+    from recfabric.quant.progress import Progress
+    from recfabric.quant.train import TrainConfig
+
+DEMO = Path("build/demo")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except RecFabricError as error:
+        print(f"recfabric: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("recfabric: interrupted", file=sys.stderr)
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="recfabric", description=__doc__.splitlines()[0])
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="everything, from the data to the report")
+    _training_options(demo, DEMO)
+    demo.set_defaults(run=_demo)
+
+    train = commands.add_parser("train", help="train float and quantised models")
+    _training_options(train, DEMO / "run")
+    train.set_defaults(run=_train)
+
+    export = commands.add_parser("export", help="write a trained model as a contract")
+    export.add_argument("--from", dest="source", type=Path, default=DEMO / "run", metavar="RUN")
+    export.add_argument("--out", type=Path, default=DEMO / "model")
+    export.set_defaults(run=_export)
+
+    verify = commands.add_parser("verify", help="prove a backend equal to the integer model")
+    verify.add_argument("model", type=Path, help="a contract folder")
+    verify.add_argument("--backend", choices=("rtl", "soft", "qonnx"), default="rtl")
+    verify.add_argument("--json", type=Path, metavar="FILE", help="where the result goes")
+    verify.add_argument("-k", type=int, default=20, help="length of the lists compared (20)")
+    verify.set_defaults(run=_verify)
+
+    report = commands.add_parser("report", help="write the report of a finished demo")
+    report.add_argument("--out", type=Path, default=DEMO, help="the demo's folder")
+    report.set_defaults(run=_report)
+
+    recommend = commands.add_parser("recommend", help="answer one request")
+    recommend.add_argument("model", type=Path, help="a contract folder")
+    recommend.add_argument("history", nargs="*", help="item tokens, oldest first")
+    recommend.add_argument("-k", type=int, default=10)
+    recommend.add_argument("--device", choices=("soft", "rtl"), default="soft")
+    recommend.set_defaults(run=_recommend)
+    return parser
+
+
+def _training_options(parser: argparse.ArgumentParser, out: Path) -> None:
+    parser.add_argument(
+        "--data", default="ml-100k", help="ml-100k, or a folder with .inter or train.txt files"
+    )
+    parser.add_argument("--out", type=Path, default=out)
+    parser.add_argument("--protocol", choices=("random-80-10-10", "last-out", "given"))
+    parser.add_argument("--encoder", help="smollm2, minilm, or a Hugging Face name or folder")
+    parser.add_argument("--dim", type=int)
+    parser.add_argument("--heads", type=int)
+    parser.add_argument("--bits", type=int, help="of the tables: 4 or 8")
+    parser.add_argument("--seed", type=int)
+
+
+def _config(options: argparse.Namespace) -> TrainConfig:
+    from recfabric.demo import training_extra
+
+    with training_extra():
+        from recfabric.quant.qat import Bits
+        from recfabric.quant.train import TrainConfig
+
+        names = ("protocol", "encoder", "dim", "heads", "seed")
+        given: dict[str, Any] = {n: getattr(options, n) for n in names}
+        if options.bits is not None:
+            given["bits"] = Bits(*[options.bits] * 4)
+        return TrainConfig(**{name: value for name, value in given.items() if value is not None})
+
+
+def _progress() -> Progress:
+    from recfabric.quant.progress import Terminal
+
+    return Terminal()
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from recfabric.demo import run_demo
+
+    result = run_demo(_config(options), options.data, options.out, _progress())
+    _say_accuracy(result["accuracy"])
+    cycles, simulation = result["cycles"], result["simulation"]
+    print(
+        f"cycles a request: p50 {cycles['p50']} (memory bound {cycles['bound_p50']:.0f}), "
+        f"p99 {cycles['p99']} (bound {cycles['bound_p99']:.0f}); "
+        f"{simulation['cycles_per_cpu_second']:,} cycles per CPU-second"
+    )
+    print(f"report: {options.out / 'report.html'}")
+    return _say_equivalence(result["equivalence"])
+
+
+def _train(options: argparse.Namespace) -> int:
+    import json
+
+    from recfabric.demo import open_data, train_stage
+
+    config, progress = _config(options), _progress()
+    train_stage(config, open_data(options.data, progress), options.out, progress)
+    _say_accuracy(json.loads((options.out / "train.json").read_text())["accuracy"])
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from recfabric.demo import export_stage
+
+    contract = export_stage(options.source, options.out)
+    print(f"contract {contract.sha256} in {options.out}")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from recfabric.demo import accuracy_rows, verify_stage, write_json
+
+    proof = verify_stage(options.model, options.backend, _progress(), k=options.k)
+    record = proof.record() | {"accuracy": accuracy_rows(proof)}
+    if options.json:
+        write_json(options.json, record)
+    return _say_equivalence(record["equivalence"])
+
+
+def _report(options: argparse.Namespace) -> int:
+    from recfabric.demo import report_stage
+
+    report_stage(options.out, _progress())
+    print(f"report: {options.out / 'report.html'}")
+    return 0
+
+
+def _recommend(options: argparse.Namespace) -> int:
+    from recfabric.host.recommender import Recommender
+
+    contract = Contract.load(options.model)
+    answer = Recommender(contract, _device(options.device, contract)).recommend(
+        options.history, options.k
+    )
+    for item, score in zip(answer.items, answer.scores, strict=True):
+        print(f"{item}\t{score:g}")
+    return 0
+
+
+def _device(name: str, contract: Contract) -> Device | None:
+    if name == "soft":
+        return None
+    from recfabric.host.rtl import RtlDevice
+    from recfabric.kernels.hotpath.config import HotPathConfig
+
+    return RtlDevice(HotPathConfig.for_contract(contract))
+
+
+def _say_accuracy(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        print(
+            f"{row['model']:<10} NDCG@10 {row['ndcg@10']:.4f}  recall@20 {row['recall@20']:.4f}  "
+            f"({row['protocol']})"
+        )
+
+
+def _say_equivalence(rows: list[dict[str, Any]]) -> int:
+    for row in rows:
+        print(
+            f"{row['left']} == {row['right']}: {row['requests']} requests, {row['values']} "
+            f"integers, {row['mismatches']} mismatches"
+        )
+    return 1 if any(row["mismatches"] for row in rows) else 0

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proof stage: a contract's requests through a device, every integer compared and counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from recfabric.config import tool_versions
+from recfabric.contract import Contract
+from recfabric.errors import ConfigError
+from recfabric.hls import qonnx
+from recfabric.host.device import Cycles
+from recfabric.host.rtl import RtlDevice
+from recfabric.host.soft import SoftDevice
+from recfabric.host.verify import Answers, Equivalence, answer_all, compare, count
+from recfabric.kernels.hotpath.config import HotPathConfig
+from recfabric.kernels.hotpath.model import HotPath
+from recfabric.kernels.stimulus import random_requests
+from recfabric.requests import Requests
+from recfabric.sim.verilated import MemoryModel
+
+BACKENDS = ("rtl", "soft", "qonnx")
+RANDOM_REQUESTS = 64
+_STAGES = ("gather", "attention", "fuse", "scan", "total")
+
+Task = Callable[[str, int], Any]  # recfabric.quant.progress.Progress.task
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What ``verify`` found.
+
+    ``equivalence``: counted comparisons; ``left``, ``right``: the answers to the contract's own
+    requests; ``cycles``, ``simulation``: of the rtl backend, else empty.
+    """
+
+    contract: Contract
+    requests: Requests
+    backend: str
+    equivalence: tuple[Equivalence, ...]
+    soft: Answers
+    rtl: Answers | None = None
+    cycles: dict[str, Any] = field(default_factory=dict)
+    simulation: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def mismatches(self) -> int:
+        """Integers that differ, over all comparisons."""
+        return sum(row.mismatches for row in self.equivalence)
+
+    def record(self) -> dict[str, Any]:
+        """For a JSON file."""
+        return {
+            "contract": self.contract.sha256,
+            "backend": self.backend,
+            "protocol": self.requests.protocol,
+            "equivalence": [asdict(row) for row in self.equivalence],
+            "cycles": self.cycles,
+            "simulation": self.simulation,
+            "versions": tool_versions(),
+        }
+
+
+def prove(
+    folder: Path, backend: str, task: Task, *, k: int = 20, memory: MemoryModel | None = None
+) -> Proof:
+    """Run a contract folder's requests through a backend and compare.
+
+    Always: the integer model against the QAT model's own answers, where the folder has them.
+    ``rtl``: every id and score of the Verilated kernel, for the contract's requests and for
+    random ones with corner cases, and the fuse layer's QONNX. ``qonnx``: that graph alone.
+    Raises ConfigError for an unknown backend or a k outside the catalogue or the hardware.
+    """
+    contract = Contract.load(folder)
+    requests = Requests.load(folder) or random_requests(contract, 4 * RANDOM_REQUESTS)
+    config = _config(contract, backend, k)
+    with task("soft", len(requests)) as advance:
+        soft = answer_all(SoftDevice(config), contract, requests, k=k, advance=lambda: advance(1))
+    rows = [*_against_training(requests, soft)]
+    if backend != "soft":
+        rows += _against_qonnx(folder, contract, requests)
+    if backend != "rtl":
+        return Proof(contract, requests, backend, tuple(rows), soft)
+    device = RtlDevice(config, memory_bytes=_memory_bytes(contract, config), memory=memory)
+    rtl, seconds = _timed(device, contract, requests, k, task)
+    simulation = _simulation(device, seconds, memory or MemoryModel())
+    device.close()
+    rows += [compare(soft, rtl), _random(config, contract, k, memory)]
+    cycles = _cycles(contract, config, requests, rtl.cycles)
+    return Proof(contract, requests, backend, tuple(rows), soft, rtl, cycles, simulation)
+
+
+def _config(contract: Contract, backend: str, k: int) -> HotPathConfig:
+    if backend not in BACKENDS:
+        raise ConfigError(f"The backend '{backend}' is not one of {', '.join(BACKENDS)}.")
+    config = HotPathConfig.for_contract(contract)
+    if not 1 <= k <= config.k_max:
+        raise ConfigError(f"k is {k} but must be 1 to {config.k_max}.")
+    return config
+
+
+def _memory_bytes(contract: Contract, config: HotPathConfig) -> int:
+    rows = sum(config.row_bytes(t) for t in ("message", "key", "value"))
+    tables = contract.shape.items * (rows + config.dim * config.item_bits // 8 + 2)
+    return int(tables) + (1 << 22)
+
+
+def _timed(
+    device: RtlDevice, contract: Contract, requests: Requests, k: int, task: Task
+) -> tuple[Answers, float]:
+    with task("rtl", len(requests)) as advance:
+        begin = time.process_time()
+        answers = answer_all(device, contract, requests, k=k, advance=lambda: advance(1))
+        return answers, time.process_time() - begin
+
+
+def _against_training(requests: Requests, soft: Answers) -> list[Equivalence]:
+    k = min(requests.ids.shape[1], soft.rows.shape[1])
+    if k == 0:
+        return []
+    found = soft.rows[:, :k] >= 0  # past the end of a list the two write different fillers
+    ids, scores = requests.ids[:, :k], requests.scores[:, :k]
+    left = (np.where(found, ids, ids.clip(max=-1)), np.where(found, scores, 0))
+    right = (soft.rows[:, :k], np.where(found, soft.scores[:, :k], 0))
+    return [count("qat", "soft", left, right)]
+
+
+def _against_qonnx(folder: Path, contract: Contract, requests: Requests) -> list[Equivalence]:
+    if not (folder / qonnx.FILE).exists():
+        return []
+    model = hot_path(contract)
+    norm = contract.tensors.norm
+    traces = [model.trace(h, int(norm[len(h)])) for h in requests.history]
+    states = np.stack([np.concatenate([t.user, t.attention]) for t in traces])
+    fused: npt.NDArray[np.int32] = np.stack([t.fused for t in traces]).astype(np.int32)
+    graph = qonnx.fuse(folder, contract, states)
+    return [count("qonnx (fuse layer)", "soft (fuse layer)", (graph,), (fused,))]
+
+
+def hot_path(contract: Contract) -> HotPath:
+    """The integer model of a contract, straight from its tensors."""
+    t = contract.tensors
+    return HotPath(
+        message=t.message,
+        key=t.key,
+        value=t.value,
+        item=t.item,
+        bias=t.bias,
+        fuse_weight=t.fuse_weight,
+        fuse_bias=t.fuse_bias,
+        shifts=contract.shifts,
+        heads=contract.shape.heads,
+    )
+
+
+def _random(
+    config: HotPathConfig, contract: Contract, k: int, memory: MemoryModel | None
+) -> Equivalence:
+    """Corner cases the test users do not have: empty and full histories, repeats, stalls."""
+    requests = random_requests(contract, RANDOM_REQUESTS, seed=1)
+    latency = (memory or MemoryModel()).latency
+    stalled = MemoryModel(latency=latency, stall=0.2, seed=1)
+    size = _memory_bytes(contract, config)
+    device = RtlDevice(config, memory_bytes=size, memory=stalled)
+    rtl = answer_all(device, contract, requests, k=k)
+    device.close()
+    soft = answer_all(SoftDevice(config), contract, requests, k=k)
+    left, right = "soft (random requests)", "rtl (random requests, stalling memory)"
+    return count(left, right, (soft.rows, soft.scores), (rtl.rows, rtl.scores))
+
+
+def _simulation(device: RtlDevice, seconds: float, memory: MemoryModel) -> dict[str, Any]:
+    return {
+        "cycles": device.kernel.cycles,
+        "cpu_seconds": round(seconds, 3),
+        "cycles_per_cpu_second": round(device.kernel.cycles / seconds),
+        "memory": asdict(memory),
+        "config": device.config.describe(),
+    }
+
+
+def _cycles(
+    contract: Contract, config: HotPathConfig, requests: Requests, cycles: tuple[Cycles, ...]
+) -> dict[str, Any]:
+    lengths = np.diff(requests.history.indptr)
+    total = np.array([c.total for c in cycles])
+    bound = np.array([config.bound_beats(contract.shape, int(n)) for n in lengths])
+    ends = np.array([[getattr(c, stage) for stage in _STAGES] for c in cycles])
+    spent = np.diff(ends, axis=1, prepend=0)
+    return {
+        "p50": int(np.percentile(total, 50)),
+        "p99": int(np.percentile(total, 99)),
+        "bound_p50": float(np.percentile(bound, 50)),
+        "bound_p99": float(np.percentile(bound, 99)),
+        "stages": {
+            name: float(np.median(spent[:, i]))
+            for i, name in enumerate(("gather", "attention", "fuse", "scan", "drain"))
+        },
+        "per_request": {
+            "history": lengths.tolist(),
+            "cycles": total.tolist(),
+            "bound": bound.tolist(),
+        },
+    }
