@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The integer model of ``rf_topk``: it is the specification."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from recfabric.errors import RequestError
+
+Array = npt.NDArray[Any]
+
+NO_ID = -1  # 0xFFFFFFFF as the hardware says it
+NO_SCORE = -(1 << 31)
+MAX_TERM_SHIFT = 15
+
+
+def topk(
+    query: Array, items: Array, terms: Array, *, term_shift: int, seen: Array, k: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """The k best items by ``query . item + (term << term_shift)``, exactly, and their scores.
+
+    ``query``: int8 (D,); ``items``: int8 (N, D), or a float32 copy of it, which saves the
+    conversion; ``terms``: within 16 signed bits, (N,); ``term_shift``: 0..15; ``seen``: rows to
+    leave out, in any order, those from N on without effect; ``k``: at least 1. Returns rows and
+    scores, int32 (k,) each: higher score first, then lower row; NO_ID and NO_SCORE where fewer
+    than k items are left. Raises RequestError for a k or a shift outside its limits.
+    """
+    if k < 1 or not 0 <= term_shift <= MAX_TERM_SHIFT:
+        raise RequestError(
+            f"A k of {k} with a term shift of {term_shift} is outside k >= 1 and "
+            f"0..{MAX_TERM_SHIFT}."
+        )
+    scores = item_scores(query, items, terms, term_shift=term_shift)
+    rows = np.asarray(seen, dtype=np.int64)
+    scores[rows[rows < len(scores)]] = NO_SCORE
+    return best(scores, k)
+
+
+def item_scores(
+    query: Array, items: Array, terms: Array, *, term_shift: int
+) -> npt.NDArray[np.int32]:
+    """``items @ query + (terms << term_shift)``: int32 (N,); shapes as in :func:`topk`.
+
+    The products are summed in float32, which is exact in any order: with D <= 256 elements of 8
+    bits no partial sum exceeds 2**22. With a term of at most 2**30 no score wraps.
+    """
+    dot = np.matmul(items.astype(np.float32, copy=False), query.astype(np.float32))
+    scores: npt.NDArray[np.int32] = dot.astype(np.int32)
+    scores += np.left_shift(terms.astype(np.int32), term_shift)
+    return scores
+
+
+def best(
+    scores: npt.NDArray[np.int32], k: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Rows and values of the k highest scores, ties by lower row; NO_SCORE is no item."""
+    rows = _candidates(scores, k)
+    order = np.lexsort((rows, -scores[rows].astype(np.int64)))[:k]
+    rows = rows[order]
+    ids = np.full(k, NO_ID, np.int32)
+    values = np.full(k, NO_SCORE, np.int32)
+    ids[: len(rows)], values[: len(rows)] = rows, scores[rows]
+    ids[values == NO_SCORE] = NO_ID
+    return ids, values
+
+
+def _candidates(scores: npt.NDArray[np.int32], k: int) -> npt.NDArray[np.intp]:
+    """Rows that hold the k best: all above the k-th score, and the first ones that equal it."""
+    if len(scores) <= k:
+        return np.arange(len(scores))
+    threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
+    rows = np.flatnonzero(scores >= threshold)
+    above = scores[rows] > threshold
+    ties = rows[~above][: k - np.count_nonzero(above)]
+    return np.concatenate([rows[above], ties])
