@@ -8,17 +8,17 @@ builds; it also answers ``--version`` with a number, which the wheel's binary do
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from recfabric import builds
+from recfabric.builds import build_lock as build_lock
 from recfabric.config import build_dir
 from recfabric.errors import MissingExtraError, ToolMissingError
 
@@ -76,20 +76,7 @@ def _script(root: Path) -> Path:
 
 def content_key(files: Sequence[Path], *parts: object) -> str:
     """A build's name: SHA-256 over the files' names and bytes, the options, Verilator's version."""
-    digest = hashlib.sha256(repr((verilator_version(), parts)).encode())
-    for path in files:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-@contextmanager
-def build_lock() -> Iterator[None]:
-    """One build at a time on this machine: two at once take all cores and all memory."""
-    path = build_dir() / "build.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    return builds.content_key(files, verilator_version(), parts)
 
 
 def lint(files: Sequence[Path], top: str, parameters: Mapping[str, object]) -> str:
