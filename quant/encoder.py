@@ -106,6 +106,8 @@ def encode_items(
     if path.exists():
         return np.asarray(np.load(path), np.float32)
     filled = [i for i, text in enumerate(texts) if text.strip()]
+    if not filled:
+        raise ConfigError(f"None of the {len(texts)} items has a text; train without an encoder.")
     encoded = _encode([texts[i] for i in filled], model, dtype, progress or Silent())
     vectors = np.zeros((len(texts), encoded.shape[1]), np.float32)
     vectors[filled] = encoded

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import warnings
@@ -46,7 +45,7 @@ def export(run: Path, model: Path) -> Contract:
         requests.save(staging)
         contract.save(model)
         for name in (FUSE_FILE, FILE):
-            os.replace(staging / name, model / name)
+            (staging / name).replace(model / name)
     finally:
         shutil.rmtree(staging)
     return contract

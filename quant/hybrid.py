@@ -26,6 +26,9 @@ from torch.nn import functional
 from recfabric.quant.lightgcn import Propagate
 from recfabric.requests import Ragged
 
+RIDGE = 10.0  # L2 penalty of the values' start
+ANSWER_SHARE = 0.01  # of the attention in the fused vector, at the start
+
 
 class Tables(NamedTuple):
     """What the hot path reads: ``message``, ``key``, ``value``, ``item`` (I, D), ``bias`` (I,)."""
@@ -80,7 +83,7 @@ def logits(query: Tensor, key: Tensor, edges: Edges, heads: int) -> Tensor:
 def softmax2(x: Tensor, edges: Edges) -> Tensor:
     """(E, heads): base-2 softmax of logits over each history."""
     top = x.detach().new_full((len(edges.length), x.shape[1]), -math.inf)
-    top = top.index_reduce(0, edges.row, x.detach(), "amax")
+    top = top.scatter_reduce(0, edges.row[:, None].expand_as(x), x.detach(), "amax")
     power = torch.exp2(x - top[edges.row])
     total = torch.zeros_like(top).index_add(0, edges.row, power)
     return power / total[edges.row]
@@ -119,6 +122,18 @@ class TextProjection(nn.Module):
         self.value = nn.Linear(start.shape[1], sizes.dim, bias=False)
         self.scale = math.log2(math.e) / math.sqrt(sizes.dim / sizes.heads)
 
+    def start_from(self, goal: Tensor) -> None:
+        """Start with values that predict ``goal`` (I, D) by ridge regression on the features.
+
+        Learned features start at the goal's own columns, scaled to unit variance.
+        """
+        with torch.no_grad():
+            if isinstance(self.features, nn.Parameter):
+                self.features.copy_(goal / goal.square().mean(0).sqrt().clamp(min=1e-6))
+            x = self.features
+            gram = x.T @ x + RIDGE * torch.eye(x.shape[1])
+            self.value.weight.copy_(torch.linalg.solve(gram, x.T @ goal).T)
+
     def forward(self) -> tuple[Tensor, Tensor]:
         """The key and the value table."""
         return self.scale * self.key(self.features), self.value(self.features)
@@ -150,14 +165,21 @@ class Hybrid(nn.Module):
         self.propagate = Propagate()
         with torch.no_grad():
             identity = torch.eye(sizes.dim)
-            self.fuse.weight.copy_(torch.cat([identity, 0.1 * identity], 1))
+            self.fuse.weight.copy_(torch.cat([identity, ANSWER_SHARE * identity], 1))
             self.fuse.bias.zero_()
 
     def start_from(self, left: Tensor, right: Tensor) -> None:
-        """Start at scores ``n^-1/2 sum_i left[i] . right[j]``; both (I, D)."""
+        """Start at scores ``n^-1/2 sum_i left[i] . right[j]``; both (I, D).
+
+        The attention starts as the texts' prediction of the user's vector, at its size for a
+        history of mean length.
+        """
+        users = self.graph.shape[0] - self.sizes.items
+        length = float(self.root.square().sum()) / max(users, 1)
         with torch.no_grad():
             self.message.copy_(left * self.root)
             self.item.copy_(right)
+        self.text.start_from(left * max(length, 1.0) ** 0.5)
 
     def tables(self) -> Tables:
         """The merged tables: layers summed by their weights, degree factors folded in."""

@@ -37,18 +37,19 @@ RECBOLE = Wheel(
     "recbole", "1.2.1", {MEMBERS + n: SHA256[n] for n in ("ml-100k.inter", "ml-100k.item")}
 )
 TERMS = """\
-MovieLens 100K (GroupLens, University of Minnesota): free for research; no redistribution, no
-commercial use and no claim of endorsement without permission; cite Harper & Konstan, "The
-MovieLens Datasets: History and Context", ACM TiiS 5(4), 2015.
+MovieLens 100K (GroupLens, University of Minnesota) is free for research. Without permission:
+no redistribution, no commercial use, no claim of endorsement. Cite Harper & Konstan,
+"The MovieLens Datasets: History and Context", ACM TiiS 5(4), 2015. In full:
 https://files.grouplens.org/datasets/movielens/ml-100k-README.txt"""
 TERMS_MARKER = ".terms-shown"
 
 INTER_HEADER = b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
 ITEM_HEADER = "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
 GENRES = (
-    "unknown Action Adventure Animation Children's Comedy Crime Documentary Drama Fantasy "
-    "Film-Noir Horror Musical Mystery Romance Sci-Fi Thriller War Western"
-).split()
+    *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime"),
+    *("Documentary", "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery"),
+    *("Romance", "Sci-Fi", "Thriller", "War", "Western"),
+)
 TITLE_YEAR = re.compile(r"\s*\((\d{4})\)\s*$")
 
 

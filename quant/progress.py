@@ -46,7 +46,7 @@ class Terminal:
 
     def note(self, text: str) -> bool:
         """Write the text to standard error."""
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
         return True
 
     @contextmanager

@@ -40,7 +40,7 @@ class _Softmax(torch.autograd.Function):
         exponent = torch.round(x * (1 << EXP2_FRAC)).long()
         lowest = torch.iinfo(torch.int64).min
         top = exponent.new_full((requests, x.shape[1]), lowest)
-        top = top.index_reduce(0, row, exponent, "amax")
+        top = top.scatter_reduce(0, row[:, None].expand_as(x), exponent, "amax")
         power = exp2_weights(top[row] - exponent)
         total = torch.zeros_like(top).index_add(0, row, power)
         reciprocal = (1 << RECIPROCAL_FRAC) // total.clamp(min=1)

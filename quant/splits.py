@@ -63,8 +63,8 @@ def split(dataset: Dataset, protocol: str = "random-80-10-10", *, seed: int = 42
         raise ConfigError(f"The protocol '{protocol}' is none of {', '.join(PROTOCOLS)}.")
     if protocol == "given" and dataset.given is None:
         raise ConfigError(
-            f"The data set '{dataset.name}' brings no split of its own; use the protocol "
-            f"'{PROTOCOLS[0]}' or '{PROTOCOLS[1]}'."
+            f"The data set '{dataset.name}' brings no split of its own for the protocol 'given'; "
+            f"use '{PROTOCOLS[0]}' or '{PROTOCOLS[1]}'."
         )
     kept = _first_meetings(dataset)
     order = kept[np.argsort(dataset.user[kept], kind="stable")]
