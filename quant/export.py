@@ -16,8 +16,8 @@ import torch
 
 from recfabric.contract import Contract, FixedPoint, Shape, Tensors
 from recfabric.quant.checkpoint import Checkpoint
-from recfabric.quant.fit import take
-from recfabric.quant.inference import integer_scorer, latest
+from recfabric.quant.inference import integer_scorer
+from recfabric.quant.lists import latest, take
 from recfabric.quant.metrics import Scorer, rank
 from recfabric.quant.qat import Fuse, QuantHybrid, exact
 from recfabric.requests import FILE, Requests

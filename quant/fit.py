@@ -7,18 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from recfabric.quant.hybrid import Edges
-from recfabric.quant.metrics import ndcg
+from recfabric.quant.lists import take
 from recfabric.quant.progress import Progress
-from recfabric.quant.splits import Split
 from recfabric.requests import Ragged
 
 Teacher = Callable[[Edges], Tensor]
-Ranker = Callable[[Ragged], npt.NDArray[np.int32]]
 HIDDEN = -1e4  # score of the items a history already holds
 
 
@@ -26,49 +23,23 @@ HIDDEN = -1e4  # score of the items a history already holds
 class FitConfig:
     """How a hybrid is trained, by Adam at ``rate``.
 
-    Each step takes ``batch`` users, keeps a random share of their histories (``keep_low`` to
-    ``keep_high``) and asks for the rest: the multinomial likelihood of the items left out, mixed
-    with the divergence from the teacher's answer to the same share (weight ``distil``). The epoch
-    with the best NDCG@10 on at most ``judges`` validation users is kept; ``patience`` epochs
-    without a better one end the training.
+    An epoch is one pass over the users or ``steps`` steps, whichever is shorter. Each step takes
+    ``batch`` users, keeps a random share of their histories (``keep_low`` to ``keep_high``) and
+    asks for the rest: the multinomial likelihood of the items left out, mixed with the divergence
+    from the teacher's answer to the same share (weight ``distil``). The epoch with the best
+    NDCG@10 on at most ``judges`` validation users is kept; ``patience`` epochs without a better
+    one end the training.
     """
 
     epochs: int = 40
     batch: int = 128
+    steps: int = 32
     rate: float = 1e-3
     keep_low: float = 0.5
     keep_high: float = 0.9
     distil: float = 0.8
     patience: int = 20
     judges: int = 4096
-
-
-@dataclass(frozen=True, eq=False)
-class Judge:
-    """Validation: the history, its items to leave out and the targets of some users."""
-
-    history: Ragged
-    seen: Ragged
-    targets: Ragged
-
-    @classmethod
-    def of(cls, split: Split, history: Ragged, judges: int) -> Judge:
-        """At most ``judges`` users with validation items, evenly spread."""
-        users = np.flatnonzero(np.diff(split.valid.indptr))
-        users = users[:: max(1, -(-len(users) // judges))]
-        return cls(*(take(lists, users) for lists in (history, split.train, split.valid)))
-
-    def __call__(self, ranker: Ranker) -> float:
-        """NDCG@10 of the lists a ranker gives when ``seen`` is left out."""
-        return ndcg(ranker(self.seen), self.targets)
-
-
-def take(lists: Ragged, index: npt.NDArray[np.int64]) -> Ragged:
-    """The lists at ``index``, in that order."""
-    length = np.diff(lists.indptr)[index]
-    indptr = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
-    offset = np.arange(indptr[-1]) - np.repeat(indptr[:-1], length)
-    return Ragged(indptr, lists.values[np.repeat(lists.indptr[index], length) + offset])
 
 
 def fit(
@@ -92,9 +63,8 @@ def fit(
     with progress.task(name, config.epochs) as advance:
         for epoch in range(1, config.epochs + 1):
             model.train()
-            for users in torch.split(
-                torch.randperm(len(history), generator=generator), config.batch
-            ):
+            order = torch.randperm(len(history), generator=generator)
+            for users in torch.split(order, config.batch)[: config.steps]:
                 edges = Edges.of(take(history, users.numpy()))
                 loss = _loss(model, edges, config, teacher, generator)
                 optimiser.zero_grad()

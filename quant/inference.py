@@ -10,21 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from recfabric.quant.fit import Judge
 from recfabric.quant.hybrid import Edges, Hybrid
-from recfabric.quant.metrics import Scorer, rank, rows
+from recfabric.quant.judge import Judge
+from recfabric.quant.lists import rows
+from recfabric.quant.metrics import Scorer, rank
 from recfabric.quant.qat import Parts, QuantHybrid, exact
 from recfabric.requests import Ragged
 
 BATCH = 256
-
-
-def latest(lists: Ragged, longest: int) -> Ragged:
-    """The last ``longest`` entries of each list."""
-    length = np.minimum(np.diff(lists.indptr), longest)
-    indptr = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
-    offset = np.arange(indptr[-1]) - np.repeat(indptr[1:], length)
-    return Ragged(indptr, lists.values[np.repeat(lists.indptr[1:], length) + offset])
 
 
 def scorer(model: Hybrid, history: Ragged, popularity: npt.NDArray[np.int64]) -> Scorer:

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.nn import MessagePassing
 
-from recfabric.quant.metrics import Scorer, ndcg, rank
+from recfabric.quant.judge import Judge
+from recfabric.quant.metrics import Scorer, rank
 from recfabric.quant.progress import Progress
 from recfabric.quant.splits import Split
 from recfabric.requests import Ragged
@@ -105,7 +106,7 @@ class LightGcn(nn.Module):
 
 
 def train_lightgcn(
-    split: Split, config: LightGcnConfig, *, seed: int, progress: Progress
+    split: Split, config: LightGcnConfig, *, judge: Judge, seed: int, progress: Progress
 ) -> Scorer:
     """Train by BPR with one uniform negative per edge; the best epoch on validation is kept.
 
@@ -130,7 +131,7 @@ def train_lightgcn(
             if epoch % config.every:
                 continue
             final = model().detach()
-            value = _validate(split, final)
+            value = _validate(judge, final, split.users)
             stale = 0 if value > best_value else stale + 1
             if value > best_value:
                 best, best_value = final, value
@@ -149,8 +150,9 @@ def _bpr(model: LightGcn, user: Tensor, item: Tensor, negative: Tensor, penalty:
     return functional.softplus(-margin).mean() + penalty * norm / (2 * len(user))
 
 
-def _validate(split: Split, final: Tensor) -> float:
-    return ndcg(rank(_scorer(final, split.users), split.train, k=10), split.valid)
+def _validate(judge: Judge, final: Tensor, users: int) -> float:
+    some = torch.cat([final[torch.from_numpy(judge.users)], final[users:]])
+    return judge(lambda seen: rank(_scorer(some, len(judge.users)), seen, k=10))
 
 
 def _scorer(final: Tensor, users: int) -> Scorer:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from recfabric.quant.lists import rows
 from recfabric.requests import Ragged
 
 # The scores (high - low, I) of the requests low to high, exclusive.
@@ -48,12 +49,6 @@ def rank(scorer: Scorer, seen: Ragged, *, k: int, batch: int = 512) -> Ids:
         high = min(low + batch, len(seen))
         parts.append(top_k(scorer(low, high), rows(seen, low, high), k))
     return np.concatenate(parts)
-
-
-def rows(lists: Ragged, low: int, high: int) -> Ragged:
-    """The lists ``low`` to ``high`` (exclusive), without a copy of the values."""
-    start, end = lists.indptr[low], lists.indptr[high]
-    return Ragged(lists.indptr[low : high + 1] - start, lists.values[start:end])
 
 
 def hits(ids: Ids, targets: Ragged) -> npt.NDArray[np.bool_]:

@@ -23,10 +23,12 @@ from recfabric.quant.baselines import ease, ease_scorer, most_pop
 from recfabric.quant.checkpoint import Checkpoint
 from recfabric.quant.datasets import Dataset
 from recfabric.quant.encoder import DEFAULT, encode_items
-from recfabric.quant.fit import FitConfig, Judge, Teacher, fit, take
+from recfabric.quant.fit import FitConfig, Teacher, fit
 from recfabric.quant.hybrid import Edges, Hybrid, HybridSizes, pool, text_features
-from recfabric.quant.inference import integer_scorer, judged, latest, scorer
+from recfabric.quant.inference import integer_scorer, judged, scorer
+from recfabric.quant.judge import Judge
 from recfabric.quant.lightgcn import LightGcnConfig, adjacency, train_lightgcn
+from recfabric.quant.lists import latest, take
 from recfabric.quant.metrics import Scorer, accuracy, ndcg, rank
 from recfabric.quant.progress import Progress, Silent
 from recfabric.quant.qat import Bits, QuantHybrid, quantise
@@ -101,7 +103,9 @@ def train(
     with job.stage("EASE"):
         weights, penalty = _ease(job)
     with job.stage("LightGCN"):
-        lightgcn = train_lightgcn(job.split, config.lightgcn, seed=config.seed, progress=progress)
+        lightgcn = train_lightgcn(
+            job.split, config.lightgcn, judge=job.judge, seed=config.seed, progress=progress
+        )
     with job.stage("text"):
         features = _features(job)
     with job.stage("float"):

@@ -11,11 +11,11 @@ import torch
 
 from recfabric.contract import Contract
 from recfabric.errors import ConfigError, DataError
-from recfabric.quant import fit as fitting
 from recfabric.quant.export import export
 from recfabric.quant.fit import FitConfig
 from recfabric.quant.hybrid import Edges, Hybrid, HybridSizes, text_features
 from recfabric.quant.lightgcn import LightGcnConfig, adjacency
+from recfabric.quant.lists import take
 from recfabric.quant.qat import Bits
 from recfabric.quant.splits import split
 from recfabric.quant.synthetic import synthetic_dataset
@@ -139,7 +139,7 @@ def test_gradients_reach_every_parameter() -> None:
 
 def test_take_and_features() -> None:
     lists = Ragged.of([[1, 2], [], [3], [4, 5, 6]])
-    taken = fitting.take(lists, np.array([3, 1, 0]))
+    taken = take(lists, np.array([3, 1, 0]))
     assert [one.tolist() for one in taken] == [[4, 5, 6], [], [1, 2]]
     vectors = np.random.default_rng(0).normal(size=(30, 12)).astype(np.float32)
     vectors[4] = 0

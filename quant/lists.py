@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parts of ragged lists: by position, by index, by age."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from recfabric.requests import Ragged
+
+
+def rows(lists: Ragged, low: int, high: int) -> Ragged:
+    """The lists ``low`` to ``high`` (exclusive), without a copy of the values."""
+    start, end = lists.indptr[low], lists.indptr[high]
+    return Ragged(lists.indptr[low : high + 1] - start, lists.values[start:end])
+
+
+def take(lists: Ragged, index: npt.NDArray[np.int64]) -> Ragged:
+    """The lists at ``index``, in that order."""
+    length = np.diff(lists.indptr)[index]
+    indptr = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
+    offset = np.arange(indptr[-1]) - np.repeat(indptr[:-1], length)
+    return Ragged(indptr, lists.values[np.repeat(lists.indptr[index], length) + offset])
+
+
+def latest(lists: Ragged, longest: int) -> Ragged:
+    """The last ``longest`` entries of each list."""
+    length = np.minimum(np.diff(lists.indptr), longest)
+    indptr = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
+    offset = np.arange(indptr[-1]) - np.repeat(indptr[1:], length)
+    return Ragged(indptr, lists.values[np.repeat(lists.indptr[1:], length) + offset])
