@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cocotb.clock import Clock
+from cocotb.handle import Immediate
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
@@ -63,7 +64,12 @@ async def send(driver: AxiStreamSource, beats: Sequence[int]) -> None:
 
 
 async def start(dut: Any, *, cycles: int = 4) -> None:  # noqa: ANN401
-    """Start a 10 ns clock and hold reset for some cycles."""
+    """Start a 10 ns clock and hold reset for some cycles.
+
+    Reset is there before the first edge: until then every register holds a random value.
+    """
+    dut.clk_i.set(Immediate(0))
+    dut.rst_ni.set(Immediate(0))
     Clock(dut.clk_i, 10, "ns").start()
     await reset(dut, cycles=cycles)
 

@@ -148,6 +148,7 @@ class Testbench:
                 waves=self.waves,
                 log_file=folder / "build.log",
             )
+        _prune(folder, self.top)
 
 
 @contextmanager
@@ -162,6 +163,13 @@ def _process_environment(*python_path: Path, **variables: str) -> Iterator[None]
         os.environ.clear()
         os.environ.update(saved)
         sys.path[:] = saved_path
+
+
+def _prune(folder: Path, keep: str) -> None:
+    """A built simulator is its program; the objects beside it are hundreds of megabytes."""
+    for path in folder.iterdir():
+        if path.is_file() and path.name not in (keep, "build.log"):
+            path.unlink()
 
 
 def _runner() -> Runner:

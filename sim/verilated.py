@@ -27,9 +27,12 @@ from recfabric.sim import verilator
 
 TOP = "rf_hotpath"
 _HARNESS = Path(__file__).parent / "rf_device.cpp"
-_OPTIONS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert")
+_OPTIONS = (
+    *("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert"),
+    *("-Wno-fatal", "-Wno-lint", "-Wno-style"),  # lint is a check of its own
+    *("-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include"),  # g++'s spelling
+)
 _CFLAGS = "-O3 -fPIC -std=c++17"
-_WAIVED = ("-Wno-fatal", "-Wno-lint", "-Wno-style")  # lint is a check of its own
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def build(config: HotPathConfig) -> Path:
 
     Raises ToolMissingError without a compiler, MissingExtraError without Verilator.
     """
-    files = sources(TOP, generate(build_dir() / "generated"))
+    files = (verilator.WAIVERS, *sources(TOP, generate(build_dir() / "generated")))
     key = verilator.content_key((*files, _HARNESS), config.parameters(), _OPTIONS, _CFLAGS)
     library = build_dir() / "verilated" / f"{TOP}-{key}.so"
     if not library.exists():
@@ -76,7 +79,7 @@ def _compile(files: tuple[Path, ...], config: HotPathConfig, library: Path) -> N
     folder = Path(tempfile.mkdtemp(dir=library.parent, prefix=f"{library.stem}-"))
     parameters = [f"-G{name}={value}" for name, value in config.parameters().items()]
     model = ["verilator", "--cc", "--build", "-j", "2", "--top-module", TOP, "--Mdir", str(folder)]
-    model += [*_OPTIONS, *_WAIVED, "-CFLAGS", _CFLAGS, *parameters, *map(str, files)]
+    model += [*_OPTIONS, "-CFLAGS", _CFLAGS, *parameters, *map(str, files)]
     env = verilator.environment()
     include = Path(env["VERILATOR_ROOT"]) / "include"
     harness = ["g++", *_CFLAGS.split(), "-shared", f"-DBEAT_BYTES={config.beat_bytes}"]

@@ -1,45 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps the item rows of a history and gives the list three times, once for each table: the
-// first pass runs along while the list is still coming in. One row a cycle, latency two cycles.
+// Keeps the beats of a history's item rows and gives the rows three times, once for each table:
+// the first pass runs along while the list is still coming in. A beat in and a row out a cycle
+// (so that a list never holds up the rows behind it), latency two cycles.
 
 module rf_history #(
-    parameter int unsigned MaxRows = 1024  // longest history, 2 to 1024
+    parameter int unsigned MaxRows = 1024,  // longest history, 2 to 1024
+    parameter int unsigned BeatBits = 512   // of the memory port: 64, 128, 256 or 512
 ) (
-    input  logic        clk_i,
-    input  logic        rst_ni,
-    input  logic        start_i,       // a pulse: opens a request
-    input  logic [15:0] rows_i,        // of the history; held during the request
-    input  logic [31:0] s_axis_id_tdata,
-    input  logic        s_axis_id_tvalid,
-    output logic        s_axis_id_tready,
-    output logic [31:0] m_axis_id_tdata,
-    output logic [ 1:0] m_axis_id_tuser,  // pass: 0 messages, 1 keys, 2 values
-    output logic        m_axis_id_tvalid,
-    input  logic        m_axis_id_tready,
-    output logic        idle_o            // all passes are given
+    input  logic                clk_i,
+    input  logic                rst_ni,
+    input  logic                start_i,           // a pulse: opens a request
+    input  logic [15:0]         rows_i,            // of the history; held during the request
+    input  logic [BeatBits-1:0] s_axis_ids_tdata,  // item rows, the first one in the low bits
+    input  logic                s_axis_ids_tvalid,
+    output logic                s_axis_ids_tready,
+    output logic [31:0]         m_axis_id_tdata,
+    output logic [ 1:0]         m_axis_id_tuser,   // pass: 0 messages, 1 keys, 2 values
+    output logic                m_axis_id_tvalid,
+    input  logic                m_axis_id_tready,
+    output logic                idle_o             // all passes are given
 );
 
   if (MaxRows < 2 || MaxRows > 1024) begin : gen_bad_rows
     $fatal(1, "rf_history: MaxRows must be 2 to 1024");
   end
+  if (!(BeatBits inside {64, 128, 256, 512})) begin : gen_bad_beat
+    $fatal(1, "rf_history: BeatBits must be 64, 128, 256 or 512");
+  end
 
-  localparam int unsigned AddrBits = $clog2(MaxRows);
+  localparam int unsigned PerBeat = BeatBits / 32;
+  localparam int unsigned LaneBits = $clog2(PerBeat);
+  localparam int unsigned Depth = (MaxRows + PerBeat - 1) / PerBeat;
+  localparam int unsigned AddrBits = Depth > 1 ? $clog2(Depth) : 1;
   localparam logic [1:0] Passes = 2'd3;
 
-  logic [31:0] memory[MaxRows];
-  logic [15:0] taken_q, next_q;  // rows in memory; the next row to read
+  logic [BeatBits-1:0] memory[Depth];
+  logic [BeatBits-1:0] beat_q;
+  logic [LaneBits-1:0] lane_q;
+  logic [15:0] taken_q, next_q;  // rows in memory, a whole beat at a time; the next row to read
   logic [1:0] pass_q;
-  logic take, read;
+  logic take, read, last;
 
-  assign s_axis_id_tready = taken_q != rows_i;
-  assign take = s_axis_id_tvalid && s_axis_id_tready;
-  assign read = pass_q != Passes && next_q < taken_q && (!m_axis_id_tvalid || m_axis_id_tready);
+  assign s_axis_ids_tready = taken_q < rows_i;
+  assign take = s_axis_ids_tvalid && s_axis_ids_tready;
+  assign read = pass_q != Passes && next_q < taken_q && next_q < rows_i &&
+      (!m_axis_id_tvalid || m_axis_id_tready);
+  assign last = next_q + 16'd1 == rows_i;
   assign idle_o = (pass_q == Passes || rows_i == '0) && !m_axis_id_tvalid;
+  assign m_axis_id_tdata = beat_q[32*32'(lane_q)+:32];
 
   always_ff @(posedge clk_i) begin
-    if (take) memory[taken_q[AddrBits-1:0]] <= s_axis_id_tdata;
+    if (take) memory[taken_q[LaneBits+:AddrBits]] <= s_axis_ids_tdata;
     if (read) begin
-      m_axis_id_tdata <= memory[next_q[AddrBits-1:0]];
+      beat_q <= memory[next_q[LaneBits+:AddrBits]];
+      lane_q <= next_q[LaneBits-1:0];
       m_axis_id_tuser <= pass_q;
     end
   end
@@ -55,10 +69,10 @@ module rf_history #(
       next_q <= '0;
       pass_q <= '0;
     end else begin
-      if (take) taken_q <= taken_q + 16'd1;
+      if (take) taken_q <= taken_q + 16'(PerBeat);
       if (read) begin
-        next_q <= next_q + 16'd1 == rows_i ? '0 : next_q + 16'd1;
-        if (next_q + 16'd1 == rows_i) pass_q <= pass_q + 2'd1;
+        next_q <= last ? '0 : next_q + 16'd1;
+        if (last) pass_q <= pass_q + 2'd1;
       end
       m_axis_id_tvalid <= read || (m_axis_id_tvalid && !m_axis_id_tready);
     end

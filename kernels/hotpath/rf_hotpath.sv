@@ -124,9 +124,9 @@ module rf_hotpath #(
   );
 
   // ---- reads: commands in order, data to the kernel they are for ----
-  logic [31:0] list_id, row_id, seen_id;
+  logic [31:0] row_id, seen_id;
   logic [1:0] row_pass;
-  logic list_valid, list_ready, row_valid, row_ready, seen_valid, seen_ready, history_idle;
+  logic row_valid, row_ready, seen_valid, seen_ready, history_idle;
   read_cmd_t read_cmd;
   logic read_valid, read_ready;
   logic [BeatBits-1:0] data;
@@ -181,38 +181,22 @@ module rf_hotpath #(
   end
   assign data_ready = to_ready[data_dest];
 
-  rf_unpack #(
-      .InBits (BeatBits),
-      .OutBits(IdBits)
-  ) u_history_list (
-      .clk_i,
-      .rst_ni,
-      .start_i      (start),
-      .count_i      (args.n_history),
-      .s_axis_tdata (data),
-      .s_axis_tvalid(to_valid[DestHistory]),
-      .s_axis_tready(to_ready[DestHistory]),
-      .m_axis_tdata (list_id),
-      .m_axis_tvalid(list_valid),
-      .m_axis_tready(list_ready),
-      .m_axis_tlast ()
-  );
-
   rf_history #(
-      .MaxRows(MaxRows)
+      .MaxRows (MaxRows),
+      .BeatBits(BeatBits)
   ) u_history (
       .clk_i,
       .rst_ni,
-      .start_i         (start),
-      .rows_i          (args.n_history[15:0]),
-      .s_axis_id_tdata (list_id),
-      .s_axis_id_tvalid(list_valid),
-      .s_axis_id_tready(list_ready),
-      .m_axis_id_tdata (row_id),
-      .m_axis_id_tuser (row_pass),
-      .m_axis_id_tvalid(row_valid),
-      .m_axis_id_tready(row_ready),
-      .idle_o          (history_idle)
+      .start_i          (start),
+      .rows_i           (args.n_history[15:0]),
+      .s_axis_ids_tdata (data),
+      .s_axis_ids_tvalid(to_valid[DestHistory]),
+      .s_axis_ids_tready(to_ready[DestHistory]),
+      .m_axis_id_tdata  (row_id),
+      .m_axis_id_tuser  (row_pass),
+      .m_axis_id_tvalid (row_valid),
+      .m_axis_id_tready (row_ready),
+      .idle_o           (history_idle)
   );
 
   rf_unpack #(
@@ -438,7 +422,7 @@ module rf_hotpath #(
       .error_o             (seen_error)
   );
 
-  assign bad_seen = seen_error;
+  assign bad_seen = seen_error && write_done;  // the kernel's flag stays until its next request
   assign scanned = to_valid[DestItem] && to_ready[DestItem];
 
   rf_axi_write #(

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Issues a request's reads in the order the kernels need them: the history, its message, key and
-// value rows, the seen list, then the scan (a beat of biases before the items they belong to).
-// One read command a cycle; it never waits for a kernel, only for the read master.
+// value rows, then the scan (a beat of biases before the items they belong to). The seen list is
+// read between the rows, a beat after as many rows as it holds entries, so that its entries are
+// taken one a cycle without holding up what comes behind. One read command a cycle.
 
 module rf_sequencer #(
     parameter int unsigned BeatBits = 512,
@@ -54,9 +55,11 @@ module rf_sequencer #(
 
   state_e state_q, state_d;
   logic [31:0] left_q;   // items not yet asked for
-  logic [63:0] bias_q, item_q;
+  logic [63:0] bias_q, item_q, seen_q;
+  logic [31:0] seen_left_q;   // beats of the seen list not yet asked for
+  logic [IdsLog2:0] since_q;  // rows asked for since the last of them
   logic [31:0] chunk, chunk_beats;
-  logic given, last_chunk, id_bad;
+  logic given, last_chunk, id_bad, seen_turn;
   logic [63:0] row;
 
   assign given = m_axis_cmd_tvalid && m_axis_cmd_tready;
@@ -65,7 +68,8 @@ module rf_sequencer #(
   assign chunk_beats = ((chunk + 32'((1 << PerBeatLog2) - 1)) >> PerBeatLog2) << PerItemLog2;
   assign id_bad = s_axis_id_tdata >= args_i.n_items;
   assign row = id_bad ? 64'd0 : 64'(s_axis_id_tdata);
-  assign s_axis_id_tready = state_q == Rows && m_axis_cmd_tready;
+  assign seen_turn = seen_left_q != '0 && since_q == (IdsLog2 + 1)'(1 << IdsLog2);
+  assign s_axis_id_tready = state_q == Rows && m_axis_cmd_tready && !seen_turn;
   assign bad_row_o = s_axis_id_tvalid && s_axis_id_tready && id_bad;
 
   function automatic logic [31:0] list_beats(logic [31:0] rows);
@@ -88,17 +92,21 @@ module rf_sequencer #(
         if (m_axis_cmd_tready || !m_axis_cmd_tvalid) state_d = Rows;
       end
       Rows: begin
-        m_axis_cmd_tvalid = s_axis_id_tvalid;
-        unique case (s_axis_id_tuser)
-          2'd0: m_axis_cmd_tdata = row_cmd(args_i.message, row_log2(MessageBits), DestMessage);
-          2'd1: m_axis_cmd_tdata = row_cmd(args_i.key, row_log2(KeyBits), DestKey);
-          default: m_axis_cmd_tdata = row_cmd(args_i.value, row_log2(ValueBits), DestValue);
-        endcase
-        if (history_idle_i) state_d = Seen;
+        m_axis_cmd_tvalid = s_axis_id_tvalid || seen_turn;
+        if (seen_turn) begin
+          m_axis_cmd_tdata = '{seen_q, 32'd1, DestSeen};
+        end else begin
+          unique case (s_axis_id_tuser)
+            2'd0: m_axis_cmd_tdata = row_cmd(args_i.message, row_log2(MessageBits), DestMessage);
+            2'd1: m_axis_cmd_tdata = row_cmd(args_i.key, row_log2(KeyBits), DestKey);
+            default: m_axis_cmd_tdata = row_cmd(args_i.value, row_log2(ValueBits), DestValue);
+          endcase
+        end
+        if (history_idle_i && !seen_turn) state_d = Seen;
       end
       Seen: begin
-        m_axis_cmd_tdata = '{args_i.seen, list_beats(args_i.n_seen), DestSeen};
-        m_axis_cmd_tvalid = args_i.n_seen != '0;
+        m_axis_cmd_tdata = '{seen_q, seen_left_q, DestSeen};
+        m_axis_cmd_tvalid = seen_left_q != '0;
         if (m_axis_cmd_tready || !m_axis_cmd_tvalid) state_d = Term;
       end
       Term: begin
@@ -129,6 +137,15 @@ module rf_sequencer #(
       left_q <= args_i.n_items;
       bias_q <= args_i.bias;
       item_q <= args_i.item;
+      seen_q <= args_i.seen;
+      seen_left_q <= list_beats(args_i.n_seen);
+      since_q <= '0;
+    end else if (state_q == Rows && given && seen_turn) begin
+      seen_q <= seen_q + 64'(BeatBits / 8);
+      seen_left_q <= seen_left_q - 32'd1;
+      since_q <= '0;
+    end else if (state_q == Rows && given) begin
+      if (since_q != (IdsLog2 + 1)'(1 << IdsLog2)) since_q <= since_q + 1'b1;
     end else if (state_q == Item && given) begin
       left_q <= left_q - chunk;
       bias_q <= bias_q + 64'(BeatBits / 8);
