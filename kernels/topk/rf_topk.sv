@@ -215,4 +215,9 @@ module rf_topk
       .m_axis_result_tready
   );
 
+  legal_command : assert property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    take_cmd |-> cmd.items >= 32'd1 && cmd.items <= 32'(2 ** RowBits)
+                 && cmd.k >= 8'd1 && cmd.k <= 8'(KMax) && cmd.term_shift <= 8'd15);
+
 endmodule

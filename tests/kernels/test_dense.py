@@ -23,7 +23,6 @@ CONFIGURATIONS: list[dict[str, object]] = [
 ]
 FAULTS = [
     Fault("rf_dense_replay.sv", "level_q > LevelBits'(beat_q)", "1'b1"),
-    Fault("rf_dense.sv", "m_axis_vec_tvalid && !m_axis_vec_tready)", "m_axis_vec_tvalid && 1'b0)"),
     Fault("rf_requant.sv", "half & (rest | halves[1])", "half"),
 ]
 

@@ -33,12 +33,8 @@ FAULTS = [
     Fault("rf_topk_pkg.sv", "a.row < b.row", "a.row > b.row"),
     # the second row of a group replaces the first
     Fault("rf_seen.sv", "(same ? open_mask_q : '0)", "'0"),
-    # lanes behind the last item count
-    Fault("rf_topk.sv", "(group_q == last_group_q ? last_lanes_q : '1)", "'1"),
     # the scan does not wait for the seen list
     Fault("rf_seen.sv", "head_valid ? !head_behind : empty_o", "!head_behind"),
-    # the arrays keep what an earlier request left
-    Fault("rf_topk_array.sv", "if (!rst_ni || clear_i) exists_q", "if (!rst_ni) exists_q"),
 ]
 
 
