@@ -41,7 +41,10 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     flow = f"synth_xilinx -family {job['family']} -flatten -noiopad -top {job['top']} -run"
     run_pass(f"{flow} begin:map_ffram")
     run_pass(f"tee -q -o memories.log {flow} map_ffram:fine")
-    result: dict[str, Any] = {"registers": registers(Path("memories.log").read_text()), "modules": {}}
+    result: dict[str, Any] = {
+        "registers": registers(Path("memories.log").read_text()),
+        "modules": {},
+    }
     if job["synthesise"]:
         run_pass(f"{flow} fine:check")
         run_pass("tee -q -o stat.json stat -json")
