@@ -55,7 +55,7 @@ def open_data(data: str, progress: Progress) -> Dataset:
                 f"'{data}' is neither a folder nor '{ML_100K}'; give a folder with RecBole "
                 "atomic files or LightGCN's train.txt and test.txt."
             )
-        return load_dataset(fetch_ml100k(None, progress))
+        return load_dataset(fetch_ml100k(progress=progress))
 
 
 def train_stage(config: TrainConfig, dataset: Dataset, run: Path, progress: Progress) -> bool:

