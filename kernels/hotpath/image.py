@@ -23,8 +23,8 @@ def pack_rows(table: npt.NDArray[np.int8], bits: int, row_bytes: int) -> Bytes:
     """Rows of ``bits``-wide elements (4 or 8): int8 (N, D) to bytes (N, row_bytes)."""
     raw = np.ascontiguousarray(table).view(np.uint8)
     if bits == 4:
-        raw = (raw[:, 0::2] & 0xF) | (raw[:, 1::2] << 4)
-    rows = np.zeros((len(raw), row_bytes), np.uint8)
+        raw = (raw[:, 0::2] & np.uint8(0xF)) | (raw[:, 1::2] << np.uint8(4))
+    rows: Bytes = np.zeros((len(raw), row_bytes), np.uint8)
     rows[:, : raw.shape[1]] = raw
     return rows
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,7 @@ class HotPath:
         # |dot product| < 256 * 128 * 128 = 2**22: a float32 product of these integers is exact.
         return self.item.astype(np.float32)
 
-    def trace(self, history: npt.NDArray[np.integer[npt.NBitBase]], norm: int) -> Trace:
+    def trace(self, history: npt.NDArray[np.integer[Any]], norm: int) -> Trace:
         """The vectors of a request. ``history``: (n,) rows, n may be 0; ``norm``: uint16."""
         s = self.shifts
         user = gather(self.message[history], norm, s.gather)
@@ -67,7 +68,7 @@ class HotPath:
         return Trace(user, attention, dense(both, self.fuse_weight, self.fuse_bias, s.fuse))
 
     def answer(
-        self, history: npt.NDArray[np.integer[npt.NBitBase]], norm: int, seen: Int32, k: int
+        self, history: npt.NDArray[np.integer[Any]], norm: int, seen: Int32, k: int
     ) -> tuple[Int32, Int32]:
         """The k best rows and their scores: higher score first, then lower row.
 

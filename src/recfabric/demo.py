@@ -121,9 +121,8 @@ def report_stage(out: Path, progress: Progress) -> dict[str, Any]:
     verified = _read(out / "verify.json", "recfabric verify MODEL --json FILE")
     config = HotPathConfig.for_contract(Contract.load(out / "model"))
     begin = time.perf_counter()
-    with progress.task("cells (Yosys)", 1) as advance:
-        cells = kernel_utilisation(config, PARTS)
-        advance(1)
+    with progress.task("cells (Yosys)", len(PARTS)) as advance:
+        cells = kernel_utilisation(config, PARTS, advance=advance)
     seconds = trained["seconds"] | verified.get("seconds", {})
     seconds["cells"] = round(time.perf_counter() - begin, 2)
     result = {
