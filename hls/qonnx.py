@@ -27,11 +27,12 @@ def fuse(folder: Path, contract: Contract, states: npt.NDArray[np.int8]) -> npt.
     try:
         from qonnx.core.modelwrapper import ModelWrapper
         from qonnx.core.onnx_exec import execute_onnx
+        from qonnx.transformation.infer_shapes import InferShapes
     except ImportError:
         raise MissingExtraError("qonnx", "train") from None
     if not (folder / FILE).exists():
         raise ContractError(f"{folder} holds no {FILE}; export the model again.")
-    model = ModelWrapper(str(folder / FILE))
+    model = ModelWrapper(str(folder / FILE)).transform(InferShapes())
     source, sink = model.graph.input[0].name, model.graph.output[0].name
     f = contract.formats
     shape = model.get_tensor_shape(source)
