@@ -15,6 +15,7 @@ from recfabric.host.soft import SoftDevice
 from recfabric.host.verify import answer_all, compare
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.stimulus import random_contract, random_requests
+from recfabric.requests import Ragged, Requests
 from recfabric.sim.verilated import MemoryModel
 
 ITEMS = 400
@@ -187,3 +188,27 @@ def test_fewer_items_than_k_come_back_when_there_are_no_more() -> None:
     device = SoftDevice(HotPathConfig.for_contract(contract, pe=4, simd=4))
     answer = Recommender(contract, device).recommend([f"item{row}" for row in range(9)], 10)
     assert sorted(answer.items) == ["item10", "item11", "item9"]
+
+
+def test_a_million_items_packed_eight_to_a_beat() -> None:
+    """The scan's counters and addresses beyond 16 bits; the best items at its very end."""
+    items = 1_000_000
+    contract = random_contract(items=items, dim=16, heads=1, bits=4)
+    config = HotPathConfig.for_contract(contract, pe=4, simd=8)
+    device = RtlDevice(config, memory_bytes=1 << 28)
+    seen = np.arange(items - 900, items - 100)
+    requests = Requests(
+        "a large catalogue",
+        Ragged.of([np.arange(0, items, items // 50), [items - 1]]),
+        Ragged.of([seen, seen]),
+        Ragged.of([[], []]),
+        np.zeros((2, 0), np.int32),
+        np.zeros((2, 0), np.int32),
+    )
+    left = answer_all(SoftDevice(config), contract, requests, k=32)
+    right = answer_all(device, contract, requests, k=32)
+    device.close()
+    assert compare(left, right).mismatches == 0
+    assert not np.isin(left.rows, seen).any()
+    bound = config.bound_beats(contract.shape, 1)
+    assert right.cycles[1].total < 1.3 * bound  # a fifth of the beats are biases

@@ -21,7 +21,11 @@ INT4 = {f"{table}_bits": 4 for table in ("message", "key", "value", "item")}
 SHAPES = {
     "demo": (HotPathConfig(), 300, 8),
     "narrow-port-int4": (HotPathConfig(dim=32, heads=4, beat_bits=64, pe=8, **INT4), 100, 4),
-    "items-packed-int4": (HotPathConfig(dim=16, heads=1, pe=4, simd=8, **INT4), 300, 4),
+    "items-packed-int4": (
+        HotPathConfig(dim=16, heads=1, beat_bits=256, pe=4, simd=8, **INT4),
+        300,
+        4,
+    ),
     "wide-rows": (
         HotPathConfig(dim=256, heads=4, beat_bits=512, k_max=128, max_rows=1024, simd=32),
         150,
