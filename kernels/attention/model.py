@@ -53,13 +53,14 @@ def weights(logits: Array) -> npt.NDArray[np.uint8]:
     """
     x = logits.astype(np.int64)
     below = x.max(axis=0) - x
-    return _WEIGHTS[np.minimum(below, len(_WEIGHTS) - 1)]
+    result: npt.NDArray[np.uint8] = _WEIGHTS[np.minimum(below, len(_WEIGHTS) - 1)]
+    return result
 
 
 def reciprocals(weights: Array) -> npt.NDArray[np.int64]:
     """``floor(2**30 / sum_i weights[i])`` of each head; ``weights``: uint8 (n, H) -> int64 (H,)."""
-    total = weights.sum(axis=0, dtype=np.int64)
-    return (1 << RECIPROCAL_FRAC) // total
+    total: npt.NDArray[np.int64] = weights.sum(axis=0, dtype=np.int64)
+    return np.floor_divide(1 << RECIPROCAL_FRAC, total, dtype=np.int64)
 
 
 def attend(

@@ -75,6 +75,7 @@ module rf_attention_values #(
   logic [Groups*WeightBits-1:0] beat_weights;
   logic [Heads-1:0] divide_ready, divided;
   logic [Heads*ScaleBits-1:0] scale;
+  logic take;                  // requantise another chunk of sums
   logic [ChunkIdx-1:0] chunk;
   logic [RequantLanes*SumBits-1:0] sums;
 
@@ -200,6 +201,7 @@ module rf_attention_values #(
       .beat_i      (beat_q),
       .data_i      (s_axis_value_tdata[Lanes*ValueBits-1:0]),
       .weight_i    (beat_weights),
+      .read_i      (take),
       .read_bank_i (job_q.bank),
       .read_chunk_i(chunk),
       .read_o      (sums)
@@ -220,6 +222,7 @@ module rf_attention_values #(
       .job_empty_i(job_q.empty),
       .job_shift_i(job_q.shift),
       .job_scale_i(scale),
+      .read_o     (take),
       .chunk_o    (chunk),
       .sums_i     (sums),
       .m_axis_vec_tdata,

@@ -20,8 +20,9 @@ module rf_rescale #(
     input  logic                         job_empty_i,  // answer with the zero vector
     input  logic [rf_pkg::ShiftBits-1:0] job_shift_i,
     input  logic [Heads*ScaleBits-1:0]   job_scale_i,
-    output logic [ChunkIdx-1:0]          chunk_o,      // the sums wanted
-    input  logic [Lanes*SumBits-1:0]     sums_i,
+    output logic                         read_o,       // read the sums of chunk_o: they must
+    output logic [ChunkIdx-1:0]          chunk_o,      // stand from the next cycle to the next
+    input  logic [Lanes*SumBits-1:0]     sums_i,       // read
     output logic [VecBits-1:0]           m_axis_vec_tdata,
     output logic                         m_axis_vec_tvalid,
     input  logic                         m_axis_vec_tready
@@ -40,7 +41,7 @@ module rf_rescale #(
 
   logic [ChunkIdx-1:0] chunk_q;
   logic advance, take, last;
-  logic valid_a_q, valid_b_q, last_a_q, last_b_q;
+  logic valid_a_q, valid_b_q, last_a_q, last_b_q, empty_a_q;
   logic [ShiftBits-1:0] shift_a_q, shift_b_q;
   logic [Groups*ScaleBits-1:0] scale, scale_q;
   logic [OutBits-1:0] out;
@@ -52,6 +53,7 @@ module rf_rescale #(
   assign take = advance && job_valid_i;
   assign last = chunk_q == ChunkIdx'(Chunks - 1);
   assign job_done_o = take && last;
+  assign read_o = take;
   assign chunk_o = chunk_q;
   assign m_axis_vec_tdata = vec_q;
   assign m_axis_vec_tvalid = vec_valid_q;
@@ -72,13 +74,15 @@ module rf_rescale #(
   end
 
   for (genvar l = 0; l < Lanes; l++) begin : gen_lane
-    logic signed [SumBits-1:0] operand_q;
+    logic signed [SumBits-1:0] operand;
     logic signed [ProductBits-1:0] product_q;
     logic signed [ScaleBits:0] factor;
+    assign operand = sums_i[l*SumBits+:SumBits];
     assign factor = $signed({1'b0, scale_q[(l*Groups/Lanes)*ScaleBits+:ScaleBits]});
     always_ff @(posedge clk_i) begin
-      if (take) operand_q <= job_empty_i ? '0 : sums_i[l*SumBits+:SumBits];
-      if (advance && valid_a_q) product_q <= ProductBits'(operand_q) * ProductBits'(factor);
+      if (advance && valid_a_q) begin
+        product_q <= empty_a_q ? '0 : ProductBits'(operand) * ProductBits'(factor);
+      end
     end
     rf_requant #(
         .InBits (ProductBits),
@@ -95,6 +99,7 @@ module rf_rescale #(
       scale_q   <= scale;
       shift_a_q <= job_shift_i;
       last_a_q  <= last;
+      empty_a_q <= job_empty_i;
     end
     if (advance && valid_a_q) begin
       shift_b_q <= shift_a_q;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sums the rows of a table lane by lane, each row times its weight (or as it is): one beat a
-// cycle, readable 1 + Weighted cycles after it. Two banks: one fills while the other is read.
+// cycle, in the sum 1 + Weighted cycles after it. Two banks: one fills while the other is read.
 
 module rf_sum_rows #(
     parameter int unsigned Lanes = 64,      // elements of a beat
@@ -22,14 +22,16 @@ module rf_sum_rows #(
     input  logic [BeatIdx-1:0]           beat_i,      // which beat of the row
     input  logic [Lanes*ElemBits-1:0]    data_i,
     input  logic [Groups*WeightBits-1:0] weight_i,
-    input  logic                         read_bank_i,
+    input  logic                         read_i,      // read sums: they stand in read_o from the
+    input  logic                         read_bank_i, // next cycle to the next read
     input  logic [ChunkIdx-1:0]          read_chunk_i,
-    output logic [ReadLanes*SumBits-1:0] read_o       // combinational
+    output logic [ReadLanes*SumBits-1:0] read_o
 );
 
   // A product of a signed element and an unsigned weight.
   localparam int unsigned TermBits = Weighted ? ElemBits + WeightBits : ElemBits;
   localparam int unsigned PerBeat = Lanes / ReadLanes;  // chunks of a beat
+  localparam int unsigned LaneIdx = $clog2(Lanes);
 
   if (Lanes % ReadLanes != 0 || Lanes % Groups != 0) begin : gen_bad_lanes
     $fatal(1, "rf_sum_rows: ReadLanes and Groups must divide Lanes");
@@ -40,7 +42,7 @@ module rf_sum_rows #(
 
   logic add, first, bank;
   logic [BeatIdx-1:0] beat;
-  logic signed [SumBits-1:0] sum[Lanes];  // of the bank and the beat that are read
+  logic signed [SumBits-1:0] even[Lanes], odd[Lanes];  // the banks, at the beat that is read
 
   if (Weighted) begin : gen_weighted
     logic add_q, first_q, bank_q;
@@ -84,16 +86,18 @@ module rf_sum_rows #(
     end
 
     if (Beats == 1) begin : gen_registers
-      logic signed [SumBits-1:0] even_q, odd_q, base, total;
-      always_comb begin
-        base  = bank ? odd_q : even_q;
-        total = SumBits'(term) + (first ? '0 : base);
-      end
+      logic signed [SumBits-1:0] even_q, odd_q;
+      // One adder for both banks, inside the condition so that a simulator skips it when idle.
       always_ff @(posedge clk_i) begin
-        if (add && !bank) even_q <= total;
-        if (add && bank) odd_q <= total;
+        if (add) begin : p_add
+          automatic logic signed [SumBits-1:0] total;
+          total = SumBits'(term) + (first ? '0 : bank ? odd_q : even_q);
+          if (bank) odd_q <= total;
+          else even_q <= total;
+        end
       end
-      assign sum[l] = read_bank_i ? odd_q : even_q;
+      assign even[l] = even_q;
+      assign odd[l] = odd_q;
     end else begin : gen_memory
       logic signed [SumBits-1:0] memory[2*Beats];
       logic [BeatIdx:0] write_at, read_at;
@@ -102,20 +106,19 @@ module rf_sum_rows #(
       always_ff @(posedge clk_i) begin
         if (add) memory[write_at] <= SumBits'(term) + (first ? '0 : memory[write_at]);
       end
-      assign sum[l] = memory[read_at];
+      assign even[l] = memory[read_at];
+      assign odd[l] = even[l];
     end
   end
 
   for (genvar j = 0; j < ReadLanes; j++) begin : gen_read
-    logic signed [SumBits-1:0] choice[PerBeat];
-    for (genvar c = 0; c < PerBeat; c++) begin : gen_choice
-      assign choice[c] = sum[c*ReadLanes+j];
+    logic signed [SumBits-1:0] sum_q;
+    logic [LaneIdx-1:0] lane;
+    assign lane = LaneIdx'(32'(read_chunk_i) % PerBeat * ReadLanes + j);
+    always_ff @(posedge clk_i) begin
+      if (read_i) sum_q <= read_bank_i ? odd[lane] : even[lane];
     end
-    if (PerBeat == 1) begin : gen_only
-      assign read_o[j*SumBits+:SumBits] = choice[0];
-    end else begin : gen_mux
-      assign read_o[j*SumBits+:SumBits] = choice[read_chunk_i[$clog2(PerBeat)-1:0]];
-    end
+    assign read_o[j*SumBits+:SumBits] = sum_q;
   end
 
   if (Beats == 1) begin : gen_one_beat

@@ -63,6 +63,7 @@ module rf_gather #(
   logic bank_q, first_q;
   logic [RowBits-1:0] left_q;  // rows not yet summed
   logic [BeatIdx-1:0] beat_q;
+  logic take;                  // requantise another chunk of sums
   logic [ChunkIdx-1:0] chunk;
   logic [RequantLanes*SumBits-1:0] sums;
   logic empty, last_beat, last, row_taken, finish, load;
@@ -125,6 +126,7 @@ module rf_gather #(
       .beat_i      (beat_q),
       .data_i      (s_axis_row_tdata[Lanes*ElemBits-1:0]),
       .weight_i    ('0),
+      .read_i      (take),
       .read_bank_i (job_q.bank),
       .read_chunk_i(chunk),
       .read_o      (sums)
@@ -145,6 +147,7 @@ module rf_gather #(
       .job_empty_i (job_q.empty),
       .job_shift_i (job_q.shift),
       .job_scale_i (job_q.norm),
+      .read_o      (take),
       .chunk_o     (chunk),
       .sums_i      (sums),
       .m_axis_vec_tdata,

@@ -127,7 +127,7 @@ async def short_requests(dut: Any) -> None:
 
 
 @cocotb.test(timeout_time=200, timeout_unit="us")
-@cocotb.parametrize(moment=[2, 6, 11, 17, 23])
+@cocotb.parametrize(moment=range(2, 24))
 async def reset_in_mid_request(dut: Any, moment: int) -> None:
     """After a reset the kernel is idle, and the next requests are right."""
     bench = Bench(dut)

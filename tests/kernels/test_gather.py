@@ -23,8 +23,8 @@ CONFIGURATIONS: list[dict[str, object]] = [
 FAULTS = [
     Fault("rf_gather.sv", "active_q && !empty && !(last && job_valid_q)", "active_q && !empty"),
     Fault("rf_gather.sv", "job_valid_q  <= 1'b0;", ""),
-    Fault("rf_rescale.sv", "job_empty_i ? '0 : ", ""),
-    Fault("rf_sum_rows.sv", "SumBits'(term) + (first ? '0 : base)", "SumBits'(term) + base"),
+    Fault("rf_rescale.sv", "empty_a_q ? '0 : ", ""),
+    Fault("rf_sum_rows.sv", "first ? '0 : bank ?", "bank ?"),
 ]
 INT8 = st.integers(-128, 127) | st.sampled_from([-128, 127])
 
