@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from recfabric.contract import Shifts
+from recfabric.contract import Contract, Shifts
 from recfabric.kernels.attention.model import attend
 from recfabric.kernels.dense.model import dense
 from recfabric.kernels.gather.model import gather
@@ -46,6 +46,22 @@ class HotPath:
     fuse_bias: Int32
     shifts: Shifts
     heads: int
+
+    @classmethod
+    def of(cls, contract: Contract) -> HotPath:
+        """The model of a contract, straight from its tensors."""
+        t = contract.tensors
+        return cls(
+            message=t.message,
+            key=t.key,
+            value=t.value,
+            item=t.item,
+            bias=t.bias,
+            fuse_weight=t.fuse_weight,
+            fuse_bias=t.fuse_bias,
+            shifts=contract.shifts,
+            heads=contract.shape.heads,
+        )
 
     @cached_property
     def _item_float(self) -> npt.NDArray[np.float32]:

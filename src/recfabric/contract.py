@@ -264,9 +264,8 @@ class Contract:
 
 def json_schema() -> dict[str, Any]:
     """The published JSON schema of ``contract.json``."""
-    text = resources.files("recfabric").joinpath("schema/contract-v1.json").read_text()
-    schema: dict[str, Any] = json.loads(text)
-    return schema
+    path = resources.files("recfabric") / "schema" / "contract-v1.json"
+    return dict(json.loads(path.read_text()))
 
 
 def _arrays(tensors: Tensors) -> dict[str, Any]:
@@ -380,8 +379,7 @@ def _check_bounds(contract: Contract) -> None:
     """No accumulator of the hardware may wrap: 32 bits in the fuse layer and in the scores."""
     f, t = contract.formats, contract.tensors
     shifts = contract.shifts
-    widths = {"state": 8, "fused": 8, "logit": 16, "norm": 16}
-    for name, width in widths.items():
+    for name, width in {"state": 8, "fused": 8, "logit": 16, "norm": 16}.items():
         if getattr(f, name).width != width:
             raise ContractError(
                 f"The format '{name}' is {getattr(f, name).width} bits wide; the kernels take "

@@ -135,29 +135,13 @@ def _against_training(requests: Requests, soft: Answers) -> list[Equivalence]:
 def _against_qonnx(folder: Path, contract: Contract, requests: Requests) -> list[Equivalence]:
     if not (folder / qonnx.FILE).exists():
         return []
-    model = hot_path(contract)
+    model = HotPath.of(contract)
     norm = contract.tensors.norm
     traces = [model.trace(h, int(norm[len(h)])) for h in requests.history]
     states = np.stack([np.concatenate([t.user, t.attention]) for t in traces])
     fused: npt.NDArray[np.int32] = np.stack([t.fused for t in traces]).astype(np.int32)
     graph = qonnx.fuse(folder, contract, states)
     return [count("qonnx (fuse layer)", "soft (fuse layer)", (graph,), (fused,))]
-
-
-def hot_path(contract: Contract) -> HotPath:
-    """The integer model of a contract, straight from its tensors."""
-    t = contract.tensors
-    return HotPath(
-        message=t.message,
-        key=t.key,
-        value=t.value,
-        item=t.item,
-        bias=t.bias,
-        fuse_weight=t.fuse_weight,
-        fuse_bias=t.fuse_bias,
-        shifts=contract.shifts,
-        heads=contract.shape.heads,
-    )
 
 
 def _random(

@@ -12,7 +12,6 @@ import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam
 
-from recfabric.contract import Contract
 from recfabric.kernels.hotpath._registers import OFFSETS
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.hotpath.image import memory_image
@@ -27,21 +26,6 @@ SCRATCH = {"history": 0, "seen": 1 << 14, "result": 1 << 15}
 STALLS = (0.0, 0.3)
 
 
-def model_of(contract: Contract) -> HotPath:
-    t = contract.tensors
-    return HotPath(
-        message=t.message,
-        key=t.key,
-        value=t.value,
-        item=t.item,
-        bias=t.bias,
-        fuse_weight=t.fuse_weight,
-        fuse_bias=t.fuse_bias,
-        shifts=contract.shifts,
-        heads=contract.shape.heads,
-    )
-
-
 class Bench:
     """The kernel, its registers' master and its memory with a contract in it."""
 
@@ -50,7 +34,7 @@ class Bench:
         self.contract = random_contract(
             items=ITEMS, dim=CONFIG.dim, heads=CONFIG.heads, bits=BITS, seed=7
         )
-        self.model = model_of(self.contract)
+        self.model = HotPath.of(self.contract)
         control = AxiLiteBus.from_prefix(dut, "s_axi_control")
         self.master = AxiLiteMaster(control, dut.clk_i, dut.rst_ni, reset_active_level=False)
         memory = AxiBus.from_prefix(dut, "m_axi_gmem")
