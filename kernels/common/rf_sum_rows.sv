@@ -91,6 +91,7 @@ module rf_sum_rows #(
       always_ff @(posedge clk_i) begin
         if (add) begin : p_add
           automatic logic signed [SumBits-1:0] total;
+          // verilog_lint: waive always-ff-non-blocking (a local of the block, not a register)
           total = SumBits'(term) + (first ? '0 : bank ? odd_q : even_q);
           if (bank) odd_q <= total;
           else even_q <= total;
