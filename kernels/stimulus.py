@@ -6,16 +6,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from recfabric.contract import Contract, FixedPoint, Formats, Shape, Tensors
+from recfabric.contract import NORM, Contract, FixedPoint, Formats, Shape, Tensors, norm_table
 from recfabric.requests import Ragged, Requests
-
-NORM = FixedPoint(False, 16, 15)
-
-
-def norms(max_history: int) -> npt.NDArray[np.uint16]:
-    """The multipliers ``round(2**15 / sqrt(n))`` for n = 0 (which has none) to max_history."""
-    n = np.arange(1, max_history + 1, dtype=np.float64)
-    return np.concatenate([[0], np.rint((1 << NORM.frac) / np.sqrt(n))]).astype(np.uint16)
 
 
 def random_contract(
@@ -33,7 +25,7 @@ def random_contract(
     tensors = Tensors(
         **tables,
         bias=bias,
-        norm=norms(history),
+        norm=norm_table(history),
         fuse_weight=rng.integers(-127, 128, (dim, 2 * dim), dtype=np.int8),
         fuse_bias=rng.integers(-(1 << 15), 1 << 15, dim, dtype=np.int32),
         popularity=rng.integers(0, 1000, items, dtype=np.uint32),

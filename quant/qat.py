@@ -19,7 +19,7 @@ from brevitas.quant.fixed_point import Int8ActPerTensorFixedPoint, Int8WeightPer
 from brevitas.quant.scaled_int import Int32Bias
 from torch import Tensor, nn
 
-from recfabric.contract import EXP2_FRAC, FixedPoint, Formats, Shifts
+from recfabric.contract import EXP2_FRAC, NORM, FixedPoint, Formats, Shifts, norm_table
 from recfabric.errors import ConfigError
 from recfabric.quant.hybrid import (
     Edges,
@@ -34,7 +34,6 @@ from recfabric.quant.hybrid import (
 )
 from recfabric.quant.softmax import integer_softmax
 
-NORM_FRAC = 15
 CALIBRATION_EDGES = 1 << 18
 
 
@@ -60,13 +59,6 @@ class Parts(NamedTuple):
     answer: Tensor
     fused: Tensor
     scores: Tensor
-
-
-def norms(longest: int) -> Tensor:
-    """float64 (longest + 1,): ``n**-1/2`` in 16 bits, 15 of them fractional; 0 for no history."""
-    n = torch.arange(1, longest + 1, dtype=torch.float64)
-    scaled = torch.round(2.0**NORM_FRAC / n.sqrt())
-    return torch.cat([scaled.new_zeros(1), scaled]) * 2.0**-NORM_FRAC
 
 
 def _threshold(form: FixedPoint) -> dict[str, object]:
@@ -126,7 +118,8 @@ class QuantHybrid(nn.Module):
         self.text = TextProjection(sizes, features)
         self.bias = nn.Parameter(torch.zeros(sizes.items))
         self.fuse = Fuse(sizes.dim, formats)
-        self.register_buffer("norm", norms(longest))
+        norm = torch.from_numpy(norm_table(longest).astype("float64")) * NORM.scale
+        self.register_buffer("norm", norm)
         self.quant = nn.ModuleDict(
             {name: _quantizer(getattr(formats, name)) for name in (*Tables._fields, "logit")}
         )
@@ -203,7 +196,7 @@ def calibrate(model: Hybrid, tables: Tables, edges: Edges, bits: Bits) -> Format
     return Formats(
         **form,
         bias=FixedPoint(True, 16, bias),
-        norm=FixedPoint(False, 16, NORM_FRAC),
+        norm=NORM,
         state=state,
         logit=FixedPoint(True, 16, EXP2_FRAC),
         fuse_weight=weights,

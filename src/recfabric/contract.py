@@ -162,12 +162,19 @@ SHIFT_LIMITS = {"gather": 47, "logit": 31, "attention": 47, "fuse": 31, "term": 
 EXP2_FRAC = 5
 EXP2_MAX = 255
 RECIPROCAL_FRAC = 30
+NORM = FixedPoint(False, 16, 15)
 
 
 def exp2_table() -> npt.NDArray[np.uint8]:
     """The softmax's table: ``round(255 * 2**(-i / 32))`` for i in 0..31; no entry is a tie."""
     exponents = np.arange(1 << EXP2_FRAC, dtype=np.float64) / (1 << EXP2_FRAC)
     return np.rint(EXP2_MAX * 2.0**-exponents).astype(np.uint8)
+
+
+def norm_table(max_history: int) -> npt.NDArray[np.uint16]:
+    """LightGCN's factor of a history of n items, ``round(2**15 / sqrt(n))``; 0 for n = 0."""
+    n = np.arange(1, max_history + 1, dtype=np.float64)
+    return np.concatenate([[0], np.rint((1 << NORM.frac) / np.sqrt(n))]).astype(np.uint16)
 
 
 @dataclass(frozen=True)
@@ -274,11 +281,7 @@ def _arrays(tensors: Tensors) -> dict[str, Any]:
 
 def _identity(contract: Contract) -> dict[str, Any]:
     tensors = {
-        name: {
-            "dtype": str(array.dtype),
-            "shape": list(array.shape),
-            "sha256": hashlib.sha256(array.astype(array.dtype.newbyteorder("<"))).hexdigest(),
-        }
+        name: {"dtype": str(array.dtype), "shape": list(array.shape), "sha256": _bytes_hash(array)}
         for name, array in _arrays(contract.tensors).items()
     }
     return {
@@ -288,18 +291,18 @@ def _identity(contract: Contract) -> dict[str, Any]:
         "overflow": OVERFLOW,
         "shape": asdict(contract.shape),
         "formats": asdict(contract.formats),
-        "softmax": {
-            "base": 2,
-            "table": exp2_table().tolist(),
-            "reciprocal_frac": RECIPROCAL_FRAC,
-        },
+        "softmax": {"base": 2, "table": exp2_table().tolist(), "reciprocal_frac": RECIPROCAL_FRAC},
         "tensors": tensors,
         "tokens": list(contract.tokens),
     }
 
 
+def _bytes_hash(array: IntArray) -> str:
+    return hashlib.sha256(array.astype(array.dtype.newbyteorder("<")).tobytes()).hexdigest()
+
+
 def _digest(identity: Mapping[str, Any]) -> str:
-    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -378,13 +381,10 @@ def _check_tensors(contract: Contract) -> None:
 def _check_bounds(contract: Contract) -> None:
     """No accumulator of the hardware may wrap: 32 bits in the fuse layer and in the scores."""
     f, t = contract.formats, contract.tensors
-    shifts = contract.shifts
     for name, width in {"state": 8, "fused": 8, "logit": 16, "norm": 16}.items():
         if getattr(f, name).width != width:
-            raise ContractError(
-                f"The format '{name}' is {getattr(f, name).width} bits wide; the kernels take "
-                f"{width}."
-            )
+            have = getattr(f, name).width
+            raise ContractError(f"The format '{name}' has {have} bits; the kernels take {width}.")
     if f.logit.frac != EXP2_FRAC:
         raise ContractError(f"The logit's frac is {f.logit.frac}; the softmax takes {EXP2_FRAC}.")
     if f.fuse_bias.frac != f.state.frac + f.fuse_weight.frac:
@@ -392,7 +392,9 @@ def _check_bounds(contract: Contract) -> None:
     weight = np.abs(t.fuse_weight.astype(np.int64)).sum(axis=1)
     fuse = int((weight * -f.state.min + np.abs(t.fuse_bias.astype(np.int64))).max())
     item = np.abs(t.item.astype(np.int64)).sum(axis=1)
-    score = int((item * -f.fused.min + (np.abs(t.bias.astype(np.int64)) << shifts.term)).max())
+    score = int(
+        (item * -f.fused.min + (np.abs(t.bias.astype(np.int64)) << contract.shifts.term)).max()
+    )
     for name, bound in {"fuse layer": fuse, "score": score}.items():
         if bound >= 1 << 31:
             raise ContractError(
