@@ -230,7 +230,8 @@ class Contract:
     @cached_property
     def sha256(self) -> str:
         """The contract's name: SHA-256 over everything that decides an answer."""
-        return _digest(_identity(self))
+        canonical = json.dumps(_identity(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
 
     def save(self, folder: Path) -> None:
         """Write the contract to ``folder``; an existing contract there is replaced whole."""
@@ -299,11 +300,6 @@ def _identity(contract: Contract) -> dict[str, Any]:
 
 def _bytes_hash(array: IntArray) -> str:
     return hashlib.sha256(array.astype(array.dtype.newbyteorder("<")).tobytes()).hexdigest()
-
-
-def _digest(identity: Mapping[str, Any]) -> str:
-    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _read_document(folder: Path) -> dict[str, Any]:
