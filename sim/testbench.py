@@ -93,12 +93,18 @@ class Testbench:
             raise AssertionError(f"{self.top} {dict(self.parameters)}: {names}; see {outcome.log}")
 
     def outcome(
-        self, tests: Path, *, seed: int = 1, env: Mapping[str, str] | None = None
+        self,
+        tests: Path,
+        *,
+        seed: int = 1,
+        env: Mapping[str, str] | None = None,
+        only: str | None = None,
     ) -> Outcome:
-        """Run every cocotb test of a file and say which passed.
+        """Run the cocotb tests of a file and say which passed.
 
-        ``env`` reaches the tests through ``os.environ``. A simulation that ends before its
-        results are written counts as one failed test of the name "simulation".
+        ``env`` reaches the tests through ``os.environ``; ``only`` is a regular expression that a
+        test's name must hold (all by default). A simulation that ends before its results are
+        written counts as one failed test of the name "simulation".
         """
         folder = self.build()
         log, results = folder / f"{tests.stem}.log", folder / f"results-{os.getpid()}.xml"
@@ -115,6 +121,7 @@ class Testbench:
                 results_xml=str(results),
                 log_file=log,
                 waves=self.waves,
+                test_filter=only,
             )
         return _read(results, log) if results.exists() else Outcome((), ("simulation",), log)
 

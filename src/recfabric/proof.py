@@ -24,7 +24,7 @@ from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.hotpath.model import HotPath
 from recfabric.kernels.stimulus import random_requests
 from recfabric.requests import Requests
-from recfabric.sim.verilated import MemoryModel
+from recfabric.sim.verilated import MemoryModel, build
 
 BACKENDS = ("rtl", "soft", "qonnx")
 RANDOM_REQUESTS = 64
@@ -88,6 +88,9 @@ def prove(
         rows += _against_qonnx(folder, contract, requests)
     if backend != "rtl":
         return Proof(contract, requests, backend, tuple(rows), soft)
+    with task("Verilator build", 1) as advance:
+        build(config)
+        advance(1)
     device = RtlDevice(config, memory_bytes=_memory_bytes(contract, config), memory=memory)
     rtl, seconds = _timed(device, contract, requests, k, task)
     simulation = _simulation(device, seconds, memory or MemoryModel())

@@ -121,7 +121,7 @@ def lists(rng: np.random.Generator, rows: int, seen: int) -> tuple[np.ndarray, n
     return history, np.sort(rng.permutation(ITEMS)[:seen]).astype(np.int32)
 
 
-@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 @cocotb.parametrize(stall=STALLS)
 async def answers_back_to_back(dut: Any, stall: float) -> None:
     """Empty, short and longer histories, few and many seen items, small and largest k."""
@@ -132,7 +132,7 @@ async def answers_back_to_back(dut: Any, stall: float) -> None:
         await b.check(*lists(rng, rows, seen), k)
 
 
-@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def answers_a_full_history_and_an_exhausted_catalogue(dut: Any) -> None:
     b = await bench(dut, 0.0)
     rng = np.random.default_rng(6)
@@ -140,7 +140,7 @@ async def answers_a_full_history_and_an_exhausted_catalogue(dut: Any) -> None:
     await b.check(np.zeros(3, int), np.arange(ITEMS - 4, dtype=np.int32), 10)
 
 
-@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 @cocotb.parametrize(cycles=[120, 300, 700])
 async def reset_in_mid_request(dut: Any, cycles: int) -> None:
     """Whatever the request was doing, the next one after a reset is right."""
@@ -154,7 +154,7 @@ async def reset_in_mid_request(dut: Any, cycles: int) -> None:
     await b.check(history[::-1].copy(), seen, 10)
 
 
-@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def bad_requests_are_reported_and_harm_nothing(dut: Any) -> None:
     b = await bench(dut, 0.0)
     rng = np.random.default_rng(8)
