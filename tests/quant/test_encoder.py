@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Item text to vectors, with a tiny model that needs no network."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -63,3 +64,23 @@ def test_what_cannot_be_read(cache: Path, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(NetworkError, match="local folder"):
         encode_items(TEXTS, "nobody/no-such-model")
+
+
+@pytest.mark.parametrize("model", ["smollm2-135m", "minilm"])
+def test_the_packaged_models_know_what_is_alike(model: str) -> None:
+    """The real weights, read anew: one text is this process's own, so that no cache answers."""
+    texts = [
+        "Toy Story (1995). Genres: Animation Children's Comedy",
+        "Aladdin (1992). Genres: Animation Children's Musical",
+        f"Quarterly report {os.getpid()} of the department of income tax and pensions",
+    ]
+    try:
+        vectors = encode_items(texts, model)
+    except NetworkError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"NOT TESTED: {error}")
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    alike = unit @ unit.T
+    assert alike[0, 1] > alike[0, 2]
+    assert alike[0, 1] > alike[1, 2]
