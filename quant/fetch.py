@@ -29,15 +29,6 @@ class Wheel:
     members: Mapping[str, str] = field(default_factory=dict)
 
 
-def cache_folder() -> Path:
-    """``$RECFABRIC_CACHE``, else ``$XDG_CACHE_HOME/recfabric``, else ``~/.cache/recfabric``."""
-    named = os.environ.get("RECFABRIC_CACHE")
-    if named:
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "recfabric"
-
-
 def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:

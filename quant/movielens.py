@@ -11,10 +11,10 @@ import re
 import zipfile
 from pathlib import Path
 
+from recfabric.config import cache_dir
 from recfabric.errors import DataError, NetworkError
 from recfabric.quant.fetch import (
     Wheel,
-    cache_folder,
     download,
     sha256,
     sha256_of,
@@ -61,7 +61,7 @@ def fetch_ml100k(folder: Path | None = None, *, progress: Progress | None = None
     first time. Raises DataError for a ``folder`` that holds something else, NetworkError when
     nothing can be reached.
     """
-    cached = cache_folder() / NAME
+    cached = cache_dir() / NAME
     if folder is not None:
         found = _from_folder(folder, cached)
     else:
@@ -154,6 +154,6 @@ def _expect(path: Path, digest: str) -> None:
 
 
 def _show_terms(progress: Progress) -> None:
-    marker = cache_folder() / NAME / TERMS_MARKER
+    marker = cache_dir() / NAME / TERMS_MARKER
     if not marker.exists() and progress.note(TERMS):
         write_whole(marker, b"")

@@ -45,6 +45,7 @@ class TrainConfig:
     """Everything that decides a training run, besides the data.
 
     ``dim`` and ``heads`` of the tables, ``layers`` of propagation, ``longest`` history;
+    ``protocol``: of the split (None: the data's own where they bring one, else random-80-10-10);
     ``encoder``: the language model (see :func:`recfabric.quant.encoder.encode_items`), its
     vectors reduced to ``text_dim`` features; ``penalties``: EASE's candidates, chosen on
     validation; ``start`` and ``teacher``: EASE's scores times this over the root of the history's
@@ -55,7 +56,7 @@ class TrainConfig:
     heads: int = 2
     layers: int = 1
     longest: int = 1024
-    protocol: str = "random-80-10-10"
+    protocol: str | None = None
     seed: int = 42
     encoder: str = DEFAULT
     text_dim: int = 128
@@ -141,7 +142,8 @@ class _Job:
 
     @classmethod
     def of(cls, config: TrainConfig, dataset: Dataset, progress: Progress) -> _Job:
-        parts = split(dataset, config.protocol, seed=config.seed)
+        natural = "random-80-10-10" if dataset.given is None else "given"
+        parts = split(dataset, config.protocol or natural, seed=config.seed)
         for name in ("train", "valid", "test"):
             if not len(getattr(parts, name).values):
                 raise DataError(

@@ -24,9 +24,12 @@ _TOOLS = (
 
 
 def cache_dir() -> Path:
-    """Downloads and encoded texts, shared by all checkouts: ``$RECFABRIC_CACHE``."""
-    default = Path.home() / ".cache" / "recfabric"
-    return Path(os.environ.get("RECFABRIC_CACHE", default))
+    """Downloads and encoded texts, shared by all checkouts.
+
+    ``$RECFABRIC_CACHE``, else ``recfabric`` below ``$XDG_CACHE_HOME`` or ``~/.cache``.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("RECFABRIC_CACHE") or base / "recfabric")
 
 
 def build_dir() -> Path:
