@@ -83,6 +83,9 @@ def test_recommend_answers_from_both_devices(
     [
         (["verify", "MODEL", "-k", "0"], "k is 0 but must be 1 to 32"),
         (["verify", "MODEL", "-k", "33"], "k is 33 but must be 1 to 32"),
+        (["verify", "MODEL", "--hardware", "beat_bits=96"], "beat_bits of 96 is not one of"),
+        (["verify", "MODEL", "--hardware", "lanes=8"], "'lanes=8' is no hardware parameter"),
+        (["verify", "MODEL", "--hardware", "max_rows=8"], "histories reach 1024 items"),
         (["verify", "MODEL/none"], "holds no contract.json"),
         (["recommend", "MODEL", "film"], "item 'film' is not among"),
         (["recommend", "MODEL", "item1", "-k", "0"], "k is 0 but must be 1 to 32"),

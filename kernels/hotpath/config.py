@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from recfabric.contract import Contract, Shape
@@ -85,6 +86,21 @@ class HotPathConfig:
         return cls(
             **{"dim": contract.shape.dim, "heads": contract.shape.heads, **widths, **parameters}
         )
+
+    @classmethod
+    def read(cls, pairs: Sequence[str]) -> dict[str, int]:
+        """Parameters from texts like ``beat_bits=128``; raises ConfigError for any other."""
+        known = [f.name for f in fields(cls)]
+        given = {}
+        for pair in pairs:
+            name, _, value = pair.partition("=")
+            if name not in known or not value.strip().isdecimal():
+                raise ConfigError(
+                    f"'{pair}' is no hardware parameter; give NAME=NUMBER with a name of "
+                    f"{', '.join(known)}."
+                )
+            given[name] = int(value)
+        return given
 
     def parameters(self) -> dict[str, int]:
         """The module's parameters by their SystemVerilog names."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from recfabric import __version__
 from recfabric.contract import Contract
 from recfabric.errors import RecFabricError
+from recfabric.kernels.hotpath.config import HotPathConfig
 
 if TYPE_CHECKING:
     from recfabric.host.device import Device
@@ -45,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="everything, from the data to the report")
     _training_options(demo, DEMO)
+    _hardware_option(demo)
     demo.set_defaults(run=_demo)
 
     train = commands.add_parser("train", help="train float and quantised models")
@@ -61,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--backend", choices=("rtl", "soft", "qonnx"), default="rtl")
     verify.add_argument("--json", type=Path, metavar="FILE", help="where the result goes")
     verify.add_argument("-k", type=int, default=20, help="length of the lists compared (20)")
+    _hardware_option(verify)
     verify.set_defaults(run=_verify)
 
     report = commands.add_parser("report", help="write the report of a finished demo")
@@ -89,6 +92,16 @@ def _training_options(parser: argparse.ArgumentParser, out: Path) -> None:
     parser.add_argument("--seed", type=int)
 
 
+def _hardware_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--hardware",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="a parameter of rf_hotpath, such as beat_bits=128 or pe=8; may be repeated",
+    )
+
+
 def _config(options: argparse.Namespace) -> TrainConfig:
     from recfabric.demo import training_extra
 
@@ -112,7 +125,8 @@ def _progress() -> Progress:
 def _demo(options: argparse.Namespace) -> int:
     from recfabric.demo import run_demo
 
-    result = run_demo(_config(options), options.data, options.out, _progress())
+    hardware = HotPathConfig.read(options.hardware)
+    result = run_demo(_config(options), options.data, options.out, _progress(), hardware=hardware)
     _say_accuracy(result["accuracy"])
     cycles, simulation = result["cycles"], result["simulation"]
     print(
@@ -146,7 +160,10 @@ def _export(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     from recfabric.demo import accuracy_rows, verify_stage, write_json
 
-    proof = verify_stage(options.model, options.backend, _progress(), k=options.k)
+    hardware = HotPathConfig.read(options.hardware)
+    proof = verify_stage(
+        options.model, options.backend, _progress(), k=options.k, hardware=hardware
+    )
     record = proof.record() | {"accuracy": accuracy_rows(proof)}
     if options.json:
         write_json(options.json, record)
@@ -177,7 +194,6 @@ def _device(name: str, contract: Contract) -> Device | None:
     if name == "soft":
         return None
     from recfabric.host.rtl import RtlDevice
-    from recfabric.kernels.hotpath.config import HotPathConfig
 
     return RtlDevice(HotPathConfig.for_contract(contract))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -93,9 +93,16 @@ def export_stage(run: Path, model: Path) -> Contract:
         return reloaded
 
 
-def verify_stage(model: Path, backend: str, progress: Progress, *, k: int = 20) -> Proof:
+def verify_stage(
+    model: Path,
+    backend: str,
+    progress: Progress,
+    *,
+    k: int = 20,
+    hardware: Mapping[str, int] | None = None,
+) -> Proof:
     """Prove the backend equal to the integer model on the model's requests."""
-    return prove(model, backend, progress.task, k=k)
+    return prove(model, backend, progress.task, k=k, hardware=hardware)
 
 
 def accuracy_rows(proof: Proof) -> list[dict[str, Any]]:
@@ -119,7 +126,7 @@ def report_stage(out: Path, progress: Progress) -> dict[str, Any]:
 
     trained = _read(out / "run" / "train.json", "recfabric train")
     verified = _read(out / "verify.json", "recfabric verify MODEL --json FILE")
-    config = HotPathConfig.for_contract(Contract.load(out / "model"))
+    config = HotPathConfig(**verified["simulation"]["config"])
     begin = time.perf_counter()
     with progress.task("cells (Yosys)", len(PARTS)) as advance:
         cells = kernel_utilisation(config, PARTS, advance=advance)
@@ -156,7 +163,14 @@ def _read(path: Path, command: str) -> dict[str, Any]:
     return record
 
 
-def run_demo(config: TrainConfig, data: str, out: Path, progress: Progress) -> dict[str, Any]:
+def run_demo(
+    config: TrainConfig,
+    data: str,
+    out: Path,
+    progress: Progress,
+    *,
+    hardware: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
     """All stages; gives the report's record. What did not change is not done again."""
     seconds: dict[str, float] = {}
 
@@ -173,7 +187,7 @@ def run_demo(config: TrainConfig, data: str, out: Path, progress: Progress) -> d
     with stage("export"):
         export_stage(out / "run", out / "model")
     with stage("verify"):
-        proof = verify_stage(out / "model", "rtl", progress)
+        proof = verify_stage(out / "model", "rtl", progress, hardware=hardware)
     record = proof.record() | {"accuracy": accuracy_rows(proof), "seconds": seconds}
     write_json(out / "verify.json", record)
     return report_stage(out, progress)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,18 +69,25 @@ class Proof:
 
 
 def prove(
-    folder: Path, backend: str, task: Task, *, k: int = 20, memory: MemoryModel | None = None
+    folder: Path,
+    backend: str,
+    task: Task,
+    *,
+    k: int = 20,
+    memory: MemoryModel | None = None,
+    hardware: Mapping[str, int] | None = None,
 ) -> Proof:
     """Run a contract folder's requests through a backend and compare.
 
     Always: the integer model against the QAT model's own answers, where the folder has them.
     ``rtl``: every id and score of the Verilated kernel, for the contract's requests and for
     random ones with corner cases, and the fuse layer's QONNX. ``qonnx``: that graph alone.
+    ``hardware``: parameters of the netlist that differ from HotPathConfig's defaults.
     Raises ConfigError for an unknown backend or a k outside the catalogue or the hardware.
     """
     contract = Contract.load(folder)
     requests = Requests.load(folder) or random_requests(contract, 4 * RANDOM_REQUESTS)
-    config = _config(contract, backend, k)
+    config = _config(contract, backend, k, hardware or {})
     with task("soft", len(requests)) as advance:
         soft = answer_all(SoftDevice(config), contract, requests, k=k, advance=lambda: advance(1))
     rows = [*_against_training(requests, soft)]
@@ -100,10 +107,10 @@ def prove(
     return Proof(contract, requests, backend, tuple(rows), soft, rtl, cycles, simulation)
 
 
-def _config(contract: Contract, backend: str, k: int) -> HotPathConfig:
+def _config(contract: Contract, backend: str, k: int, hardware: Mapping[str, int]) -> HotPathConfig:
     if backend not in BACKENDS:
         raise ConfigError(f"The backend '{backend}' is not one of {', '.join(BACKENDS)}.")
-    config = HotPathConfig.for_contract(contract)
+    config = HotPathConfig.for_contract(contract, **hardware)
     if not 1 <= k <= config.k_max:
         raise ConfigError(f"k is {k} but must be 1 to {config.k_max}.")
     return config
