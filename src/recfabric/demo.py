@@ -126,6 +126,11 @@ def report_stage(out: Path, progress: Progress) -> dict[str, Any]:
 
     trained = _read(out / "run" / "train.json", "recfabric train")
     verified = _read(out / "verify.json", "recfabric verify MODEL --json FILE")
+    if not verified["simulation"]:
+        raise DataError(
+            f"{out / 'verify.json'} holds no simulation; run "
+            f"`recfabric verify {out / 'model'} --backend rtl --json {out / 'verify.json'}`."
+        )
     config = HotPathConfig(**verified["simulation"]["config"])
     begin = time.perf_counter()
     with progress.task("cells (Yosys)", len(PARTS)) as advance:
