@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recfabric.contract import Contract
-from recfabric.errors import DeviceError
+from recfabric.errors import DeviceError, RequestError
 from recfabric.host.device import MODE_LOAD, MODE_RUN, Cycles, Device, Status
 from recfabric.kernels.hotpath.image import memory_image
 
@@ -54,6 +54,16 @@ class HotPathDriver:
         """
         history_rows = np.asarray(history, dtype="<u4")
         seen_rows = np.asarray(seen, dtype="<u4")
+        limits = {
+            "history": self.contract.shape.max_history,
+            "seen list": self.device.config.max_seen,
+        }
+        for name, rows in {"history": history_rows, "seen list": seen_rows}.items():
+            if len(rows) > limits[name]:
+                raise RequestError(
+                    f"The {name} has {len(rows)} items but this device holds {limits[name]}; "
+                    "shorten it, or build the hardware for more."
+                )
         self._put("history", history_rows)
         self._put("seen", seen_rows)
         n = len(history_rows)

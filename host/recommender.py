@@ -53,7 +53,9 @@ class Recommender:
         """
         config = self.driver.device.config
         if not 1 <= k <= config.k_max:
-            raise RequestError(f"k is {k} but must be 1 to {config.k_max} on this device.")
+            raise RequestError(
+                f"k is {k} but must be 1 to {config.k_max} on this device; change k."
+            )
         rows = self._known(history)
         seen = np.unique(np.concatenate([rows, self._known(exclude)]))
         if len(seen) > config.max_seen:
@@ -77,7 +79,8 @@ class Recommender:
             return np.array([self._rows[str(token)] for token in tokens], dtype=np.int64)
         except KeyError as error:
             raise RequestError(
-                f"The item {error.args[0]!r} is not among the contract's {len(self._rows)} items."
+                f"The item {error.args[0]!r} is not among the contract's {len(self._rows)} items; "
+                "take one of its tokens."
             ) from None
 
     def _popular(self, seen: npt.NDArray[np.int64], k: int) -> Recommendation:

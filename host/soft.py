@@ -8,9 +8,17 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from recfabric.contract import Shifts
+from recfabric.contract import SHIFT_LIMITS, Shifts
 from recfabric.errors import DeviceError
-from recfabric.host.device import MODE_LOAD, Buffer, Bytes, Completion, Status, check_range
+from recfabric.host.device import (
+    MODE_LOAD,
+    MODE_RUN,
+    Buffer,
+    Bytes,
+    Completion,
+    Status,
+    check_range,
+)
 from recfabric.kernels.dense.model import weights_of_beats
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.hotpath.image import PAGE, unpack_rows
@@ -88,7 +96,10 @@ class SoftDevice:
     def _bad_argument(self) -> bool:
         a, c = self._arguments, self.config
         return not (
-            1 <= a["k"] <= c.k_max
+            a["mode"] == MODE_RUN
+            and 0 <= a["norm"] <= 0xFFFF
+            and all(0 <= a[f"{n}_shift"] <= limit for n, limit in SHIFT_LIMITS.items())
+            and 1 <= a["k"] <= c.k_max
             and 0 <= a["n_history"] <= c.max_rows
             and 0 <= a["n_seen"] <= c.max_seen
             and 1 <= a["n_items"] <= 1 << 24

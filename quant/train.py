@@ -74,6 +74,7 @@ class TrainConfig:
             "heads": (self.heads in (1, 2, 4), "1, 2 or 4"),
             "layers": (0 <= self.layers <= 4, "0 to 4"),
             "longest": (1 <= self.longest <= 1024, "1 to 1024"),
+            "seed": (0 <= self.seed < 1 << 32, "0 to 2**32 - 1"),
             "text_dim": (1 <= self.text_dim <= 4096, "1 to 4096"),
             "penalties": (len(self.penalties) > 0, "at least one number"),
         }
@@ -99,7 +100,22 @@ def train(
     The test part is read once, at the end. The same config, data and thread count give the same
     integers. Raises ConfigError, DataError and NetworkError; nothing half-written stays.
     """
-    progress = progress or Silent()
+    with _deterministic():
+        return _train(config, dataset, out, progress or Silent())
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """The gradient of an indexed read adds with atomics otherwise: in another order each time."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def _train(config: TrainConfig, dataset: Dataset, out: Path, progress: Progress) -> TrainResult:
     job = _Job.of(config, dataset, progress)
     with job.stage("EASE"):
         weights, penalty = _ease(job)

@@ -29,7 +29,8 @@ TOP = "rf_hotpath"
 _HARNESS = Path(__file__).parent / "rf_device.cpp"
 _OPTIONS = (
     *("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert"),
-    *("-Wno-fatal", "-Wno-lint", "-Wno-style"),  # lint is a check of its own
+    # Lint is a check of its own; a parameter that a module refuses stops the build.
+    *("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Werror-USERFATAL"),
     *("-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include"),  # g++'s spelling
 )
 _CFLAGS = "-O3 -fPIC -std=c++17"
@@ -75,24 +76,39 @@ def build(config: HotPathConfig) -> Path:
 
 
 def _compile(files: tuple[Path, ...], config: HotPathConfig, library: Path) -> None:
+    env = verilator.environment()
     library.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=library.parent, prefix=f"{library.stem}-"))
+    try:
+        for command in _commands(files, config, folder, Path(env["VERILATOR_ROOT"]) / "include"):
+            done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise ToolMissingError(
+                    f"Building {TOP} for simulation failed at {command[0]}: "
+                    f"{_first_error(done.stdout + done.stderr)}"
+                )
+        (folder / "library.so").replace(library)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _commands(
+    files: tuple[Path, ...], config: HotPathConfig, folder: Path, include: Path
+) -> tuple[list[str], list[str]]:
+    """Verilator's call and the harness' compilation against what it made."""
     parameters = [f"-G{name}={value}" for name, value in config.parameters().items()]
     model = ["verilator", "--cc", "--build", "-j", "2", "--top-module", TOP, "--Mdir", str(folder)]
     model += [*_OPTIONS, "-CFLAGS", _CFLAGS, *parameters, *map(str, files)]
-    env = verilator.environment()
-    include = Path(env["VERILATOR_ROOT"]) / "include"
     harness = ["g++", *_CFLAGS.split(), "-shared", f"-DBEAT_BYTES={config.beat_bytes}"]
     harness += [f"-I{folder}", f"-I{include}", f"-I{include / 'vltstd'}", str(_HARNESS)]
     harness += [str(folder / f"libV{TOP}.a"), str(folder / "libverilated.a"), "-pthread"]
-    built = folder / library.name
-    for command in (model, [*harness, "-o", str(built)]):
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-        if done.returncode:
-            tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
-            raise ToolMissingError(f"Building {TOP} for simulation failed at {command[0]}:\n{tail}")
-    built.replace(library)
-    shutil.rmtree(folder)
+    return model, [*harness, "-o", str(folder / "library.so")]
+
+
+def _first_error(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if "error" in line.lower() or "FATAL" in line]
+    return (errors or lines or ["it said nothing"])[0]
 
 
 @cache

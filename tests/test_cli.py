@@ -11,7 +11,7 @@ from recfabric.cli import main
 from recfabric.contract import Contract
 from recfabric.errors import MissingExtraError
 from recfabric.kernels.stimulus import random_contract, random_requests
-from recfabric.requests import Requests
+from recfabric.requests import Ragged, Requests
 
 
 @pytest.fixture
@@ -63,6 +63,21 @@ def test_verify_exits_1_on_a_single_mismatch(model: Path, tmp_path: Path) -> Non
     assert [row["mismatches"] for row in json.loads(out.read_text())["equivalence"]] == [1]
 
 
+@pytest.mark.parametrize("backend", ["soft", "qonnx"])
+def test_a_proof_of_nothing_is_refused(model: Path, backend: str) -> None:
+    assert main(["verify", str(model), "--backend", backend]) == 2
+
+
+def test_a_long_seen_list_gets_hardware_that_holds_it(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    contract = random_contract(items=3000, dim=16, heads=1)
+    contract.save(folder)
+    lists = Ragged.of([np.arange(2500)])
+    nothing = np.zeros((1, 0), np.int32)
+    Requests("one user", Ragged.of([[5]]), lists, Ragged.of([[]]), nothing, nothing).save(folder)
+    assert main(["verify", str(folder)]) == 0
+
+
 def test_verify_takes_a_contract_without_requests(model: Path) -> None:
     assert main(["verify", str(model)]) == 0
 
@@ -86,11 +101,13 @@ def test_recommend_answers_from_both_devices(
         (["verify", "MODEL", "--hardware", "beat_bits=96"], "beat_bits of 96 is not one of"),
         (["verify", "MODEL", "--hardware", "lanes=8"], "'lanes=8' is no hardware parameter"),
         (["verify", "MODEL", "--hardware", "max_rows=8"], "histories reach 1024 items"),
+        (["verify", "MODEL", "--json", "MODEL"], "is a folder"),
         (["verify", "MODEL/none"], "holds no contract.json"),
         (["recommend", "MODEL", "film"], "item 'film' is not among"),
         (["recommend", "MODEL", "item1", "-k", "0"], "k is 0 but must be 1 to 32"),
         (["train", "--data", "MODEL/none", "--out", "OUT"], "neither a folder nor 'ml-100k'"),
         (["train", "--data", "MODEL", "--out", "OUT"], "MODEL"),
+        (["train", "--seed", "-1", "--out", "OUT"], "seed of -1 is not 0 to"),
         (["train", "--dim", "48", "--out", "OUT"], "dim of 48"),
         (["export", "--from", "MODEL", "--out", "OUT"], "MODEL"),
         (["report", "--out", "OUT"], "run `recfabric train` first"),
@@ -143,6 +160,7 @@ def test_a_missing_extra_is_named(
 def test_a_report_needs_a_simulation(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    answered(model, wrong=0)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "train.json").write_text("{}")
     verified = str(tmp_path / "verify.json")

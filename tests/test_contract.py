@@ -93,6 +93,7 @@ def test_tensors_cannot_be_written() -> None:
         (lambda d: d.update(version=2), "schema version 2"),
         (lambda d: d.update(sha256="0" * 64), "hashes to"),
         (lambda d: d["formats"]["item"].update(frac=5), "hashes to"),
+        (lambda d: d["shifts"].update(gather=3), "shifts in .* are not those of its formats"),
         (lambda d: d.pop("tokens"), "'tokens' is a required property"),
         (lambda d: d["shape"].update(dim=48), "at shape/dim"),
         (lambda d: d["shape"].update(items=51), "expected int8"),

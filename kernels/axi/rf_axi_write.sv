@@ -46,7 +46,7 @@ module rf_axi_write #(
 
   logic [7:0] left_q;  // words still to come
   logic [LaneBits-1:0] lane_q;
-  logic word_taken, beat_full;
+  logic word_taken, beat_full, open_q;  // open: the burst's address is not yet given
 
   assign s_axis_word_tready = left_q != '0 && (!m_axi_gmem_wvalid || m_axi_gmem_wready);
   assign word_taken = s_axis_word_tvalid && s_axis_word_tready;
@@ -58,8 +58,11 @@ module rf_axi_write #(
       m_axi_gmem_wvalid <= 1'b0;
       left_q <= '0;
       lane_q <= '0;
+      open_q <= 1'b0;
     end else begin
-      m_axi_gmem_awvalid <= start_i || (m_axi_gmem_awvalid && !m_axi_gmem_awready);
+      // The address waits for the first beat, lest it hold up other masters' writes.
+      m_axi_gmem_awvalid <= (open_q && beat_full) || (m_axi_gmem_awvalid && !m_axi_gmem_awready);
+      open_q <= start_i || (open_q && !beat_full);
       m_axi_gmem_wvalid <= beat_full || (m_axi_gmem_wvalid && !m_axi_gmem_wready);
       if (start_i) left_q <= words_i;
       else if (word_taken) left_q <= left_q - 8'd1;

@@ -65,6 +65,18 @@ class HotPathConfig:
                 raise ConfigError(
                     f"The hardware's {name} of {getattr(self, name)} is outside {low}..{high}."
                 )
+        for name, low in {"max_seen": 2, "fifo_depth": max(2, self.max_burst)}.items():
+            value = getattr(self, name)
+            if value < low or value & (value - 1):
+                raise ConfigError(
+                    f"The hardware's {name} of {value} is no power of two of at least {low}."
+                )
+        lanes = min(self.dim, self.beat_bits // max(self.message_bits, self.value_bits))
+        if self.requant_lanes > lanes:
+            raise ConfigError(
+                f"The hardware's requant_lanes of {self.requant_lanes} is above the {lanes} "
+                "elements of a beat."
+            )
         for name, whole in {
             "pe": self.dim,
             "simd": 2 * self.dim,

@@ -72,7 +72,10 @@ module rf_control #(
     bad_argument = args_o.mode != ModeLoad && args_o.mode != ModeRun;
     if (args_o.mode == ModeRun) begin
       bad_argument = args_o.k == '0 || args_o.k > KMax || args_o.n_history > MaxRows ||
-          args_o.n_seen > MaxSeen || args_o.n_items == '0 || args_o.n_items > MaxItems;
+          args_o.n_seen > MaxSeen || args_o.n_items == '0 || args_o.n_items > MaxItems ||
+          args_o.norm > 32'd65535 || args_o.gather_shift > 32'd47 || args_o.logit_shift > 32'd31 ||
+          args_o.attention_shift > 32'd47 || args_o.fuse_shift > 32'd31 ||
+          args_o.term_shift > 32'd15;  // recfabric.contract.SHIFT_LIMITS
     end
   end
 

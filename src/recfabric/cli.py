@@ -33,6 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RecFabricError as error:
         print(f"recfabric: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(
+            f"recfabric: {error.filename}: {error.strerror}; choose another place.", file=sys.stderr
+        )
+        return 2
     except KeyboardInterrupt:
         print("recfabric: interrupted", file=sys.stderr)
         return 130

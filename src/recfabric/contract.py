@@ -267,6 +267,10 @@ class Contract:
                 f"The contract in {folder} is named {document['sha256'][:12]} but its content "
                 f"hashes to {contract.sha256[:12]}; export it again."
             )
+        if asdict(contract.shifts) != document["shifts"]:
+            raise ContractError(
+                f"The shifts in {folder} are not those of its formats; export again."
+            )
         return contract
 
 

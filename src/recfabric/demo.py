@@ -131,6 +131,10 @@ def report_stage(out: Path, progress: Progress) -> dict[str, Any]:
             f"{out / 'verify.json'} holds no simulation; run "
             f"`recfabric verify {out / 'model'} --backend rtl --json {out / 'verify.json'}`."
         )
+    if Contract.load(out / "model").sha256 != verified["contract"]:
+        raise DataError(
+            f"{out / 'verify.json'} is of another contract than {out / 'model'}; verify it again."
+        )
     config = HotPathConfig(**verified["simulation"]["config"])
     begin = time.perf_counter()
     with progress.task("cells (Yosys)", len(PARTS)) as advance:
@@ -154,6 +158,8 @@ def report_stage(out: Path, progress: Progress) -> dict[str, Any]:
 
 def write_json(path: Path, record: dict[str, Any]) -> None:
     """Write a JSON file whole or not at all."""
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; name a file for the result.")
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = path.with_name(f".{path.name}.tmp")
     staging.write_text(json.dumps(record, indent=1) + "\n")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from recfabric.config import tool_versions
 from recfabric.contract import Contract
-from recfabric.errors import ConfigError
+from recfabric.errors import ConfigError, ContractError
 from recfabric.hls import qonnx
 from recfabric.host.device import Cycles
 from recfabric.host.rtl import RtlDevice
@@ -87,12 +87,20 @@ def prove(
     """
     contract = Contract.load(folder)
     requests = Requests.load(folder) or random_requests(contract, 4 * RANDOM_REQUESTS)
-    config = _config(contract, backend, k, hardware or {})
+    longest = int(np.diff(requests.seen.indptr).max(initial=0))
+    room = {"max_seen": max(HotPathConfig.max_seen, 1 << (longest - 1).bit_length())}
+    config = _config(contract, backend, k, room | dict(hardware or {}))
     with task("soft", len(requests)) as advance:
         soft = answer_all(SoftDevice(config), contract, requests, k=k, advance=lambda: advance(1))
     rows = [*_against_training(requests, soft)]
     if backend != "soft":
         rows += _against_qonnx(folder, contract, requests)
+    if backend == "qonnx" and not (folder / qonnx.FILE).exists():
+        raise ContractError(f"{folder} holds no {qonnx.FILE}; export the model again.")
+    if backend != "rtl" and not rows:
+        raise ContractError(
+            f"{folder} holds no answers of a trained model to compare with; use --backend rtl."
+        )
     if backend != "rtl":
         return Proof(contract, requests, backend, tuple(rows), soft)
     with task("Verilator build", 1) as advance:

@@ -8,6 +8,7 @@ import pytest
 
 from recfabric.contract import Contract
 from recfabric.errors import DeviceError, DeviceTimeoutError, RequestError
+from recfabric.host.device import Status
 from recfabric.host.driver import HotPathDriver
 from recfabric.host.recommender import Recommender
 from recfabric.host.rtl import RtlDevice
@@ -106,6 +107,28 @@ def test_a_bad_k_is_reported_by_both(contract: Contract, rtl: RtlDevice, k: int)
             HotPathDriver(device, contract).request([1], [], k)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("mode", 2), ("norm", 1 << 16), ("gather_shift", 48), ("term_shift", 16), ("n_items", 0)],
+)
+def test_a_bad_argument_is_reported_by_both(
+    contract: Contract, rtl: RtlDevice, name: str, value: int
+) -> None:
+    for device in (rtl, soft(contract)):
+        driver = HotPathDriver(device, contract)
+        driver.request([1], [], 10)
+        device.start({name: value})
+        assert device.wait(10).status == Status(bad_argument=True)
+
+
+def test_lists_beyond_the_device_are_refused(contract: Contract, rtl: RtlDevice) -> None:
+    driver = HotPathDriver(rtl, contract)
+    with pytest.raises(RequestError, match="history has 1025 items but this device holds 1024"):
+        driver.request(np.zeros(1025), [], 10)
+    with pytest.raises(RequestError, match="seen list has 2049 items but this device holds 2048"):
+        driver.request([1], np.arange(2049), 10)
+
+
 def test_a_bus_error_is_reported_and_the_device_lives_on(
     contract: Contract, rtl: RtlDevice
 ) -> None:
@@ -119,7 +142,7 @@ def test_a_bus_error_is_reported_and_the_device_lives_on(
     assert np.array_equal(driver.request([1, 2], [], 10).rows, good.rows)
 
 
-def test_a_device_that_hangs_is_reset_and_used_again(contract: Contract) -> None:
+def test_a_device_that_hangs_is_reset(contract: Contract) -> None:
     config = HotPathConfig.for_contract(contract)
     device = RtlDevice(config, memory_bytes=1 << 22, memory=MemoryModel(outstanding=0))
     with pytest.raises(DeviceTimeoutError, match=r"0\.2 s; it was reset"):

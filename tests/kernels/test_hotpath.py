@@ -96,7 +96,18 @@ def test_a_netlist_of_another_shape_is_refused(config: HotPathConfig) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("dim", 48), ("heads", 3), ("beat_bits", 96), ("k_max", 129), ("max_rows", 2000), ("pe", 7)],
+    [
+        ("dim", 48),
+        ("heads", 3),
+        ("beat_bits", 96),
+        ("k_max", 129),
+        ("max_rows", 2000),
+        ("pe", 7),
+        ("max_seen", 3000),
+        ("fifo_depth", 100),
+        ("fifo_depth", 8),
+        ("requant_lanes", 128),
+    ],
 )
 def test_a_bad_parameter_is_named(name: str, value: int) -> None:
     with pytest.raises(ConfigError, match=f"{name} of {value}"):

@@ -31,7 +31,7 @@ QUICK = TrainConfig(
 
 
 def reference(contract: Contract, history: np.ndarray) -> dict[str, Any]:
-    """The algorithm of DESIGN and of the kernels, straight from the contract."""
+    """The algorithm of the kernels, straight from the contract."""
     t, s, heads = contract.tensors, contract.shifts, contract.shape.heads
     h, dim = history.astype(np.int64), contract.shape.dim
     user = requantise(t.message[h].sum(0, dtype=np.int64) * int(t.norm[len(h)]), s.gather)

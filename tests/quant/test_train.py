@@ -2,7 +2,10 @@
 """Training on invented data: it learns, it repeats, and it says what it did."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,7 @@ from recfabric.quant.fit import FitConfig
 from recfabric.quant.hybrid import Edges, Hybrid, HybridSizes, text_features
 from recfabric.quant.lightgcn import LightGcnConfig, adjacency
 from recfabric.quant.lists import take
+from recfabric.quant.progress import Advance, Silent
 from recfabric.quant.qat import Bits
 from recfabric.quant.splits import split
 from recfabric.quant.synthetic import synthetic_dataset
@@ -52,7 +56,7 @@ def test_a_run_learns_and_records(small: TrainConfig, tmp_path: Path) -> None:
     assert value["qat"] == pytest.approx(value["float"], rel=0.03)
     assert record["data"]["sha256"] == data.sha256
     assert record["config"]["dim"] == 16
-    assert record["versions"]["torch"] == torch.__version__.split("+")[0] or record["versions"]
+    assert record["versions"]["torch"] == version("torch")
     assert set(record["seconds"]) >= {"EASE", "LightGCN", "text", "float", "qat"}
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
         "checkpoint.pt",
@@ -70,6 +74,22 @@ def test_the_same_seed_gives_the_same_contract(small: TrainConfig, tmp_path: Pat
         train(replace(small, seed=seed), data, tmp_path / run)
         names.append(export(tmp_path / run, tmp_path / f"{run}-model").sha256)
     assert names[0] == names[1] != names[2]
+
+
+def test_sums_are_made_in_one_order(small: TrainConfig, tmp_path: Path) -> None:
+    """Threads that add in any order gave another contract at each run of ml-100k."""
+    asked: list[bool] = []
+
+    class Witness(Silent):
+        @contextmanager
+        def task(self, name: str, total: int) -> Iterator[Advance]:
+            asked.append(torch.are_deterministic_algorithms_enabled())
+            yield lambda steps: None
+
+    train(small, synthetic_dataset(120, 40, seed=2), tmp_path / "run", Witness())
+    assert len(asked) >= 4
+    assert all(asked)
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_export_tells_where_it_comes_from(small: TrainConfig, tmp_path: Path) -> None:
