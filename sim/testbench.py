@@ -103,8 +103,8 @@ class Testbench:
         """Run the cocotb tests of a file and say which passed.
 
         ``env`` reaches the tests through ``os.environ``; ``only`` is a regular expression that a
-        test's name must hold (all by default). A simulation that ends before its results are
-        written counts as one failed test of the name "simulation".
+        test's name must hold (all by default). An assertion of the RTL fails the test it stops;
+        raises AssertionError where not even results were left: that is no caught fault.
         """
         folder = self.build()
         log, results = folder / f"{tests.stem}.log", folder / f"results-{os.getpid()}.xml"
@@ -123,7 +123,9 @@ class Testbench:
                 waves=self.waves,
                 test_filter=only,
             )
-        return _read(results, log) if results.exists() else Outcome((), ("simulation",), log)
+        if not results.exists():
+            raise AssertionError(f"{self.top}: the simulation left no results; see {log}")
+        return _read(results, log)
 
     def _plant(self, folder: Path, files: Sequence[Path]) -> list[Path]:
         if self.fault is None:

@@ -155,6 +155,29 @@ async def reset_in_mid_request(dut: Any, cycles: int) -> None:
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")
+async def a_start_in_mid_request_waits_its_turn(dut: Any) -> None:
+    """ap_ctrl_hs: the second start is taken when the first request is done; done clears on read."""
+    b = await bench(dut, 0.0)
+    history, seen = lists(np.random.default_rng(9), 20, 10)
+    control = OFFSETS["ctrl"]
+    start_bit, done, idle, ready = 1, 2, 4, 8
+    assert await b.master.read_dword(control) & (done | idle | ready) == done | idle | ready
+    assert await b.master.read_dword(control) == idle
+    for round_ in range(2):
+        b.ram.write(SCRATCH["result"], bytes(80))
+        if round_ == 0:
+            await b.go(b.put(history, seen) | {"k": 10})
+            assert await b.master.read_dword(control) == 0
+            await b.set("ctrl", 1)
+            assert await b.master.read_dword(control) == start_bit
+        while not await b.master.read_dword(control) & done:
+            pass
+        await b.set("isr", 1)
+        b.compare(history, seen, 10)
+    assert await b.master.read_dword(control) == idle
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def bad_requests_are_reported_and_harm_nothing(dut: Any) -> None:
     b = await bench(dut, 0.0)
     rng = np.random.default_rng(8)
