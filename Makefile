@@ -2,12 +2,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit format registers clean
+.PHONY: help setup demo test lint types unit formal format registers clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := train,sim,synth,report,dev
+EXTRAS := train,sim,synth,formal,report,dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Torch first and pinned: its CPU build where PyTorch's own index answers, else the index's build.
 TORCH := torch==2.13.0
@@ -47,6 +47,9 @@ types: setup
 
 unit: setup
 	$(BIN)/pytest
+
+formal: setup  ## prove the RTL's properties by k-induction and print them
+	$(BIN)/python -m recfabric.sim.formal
 
 format: setup  ## format the Python sources
 	$(BIN)/ruff format .

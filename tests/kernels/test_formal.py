@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Properties proven by k-induction, and each of them seen to fail on a planted fault."""
+
+import pytest
+
+from recfabric.sim.faults import Fault
+from recfabric.sim.formal import PROOFS, Proof, prove
+
+STABLE = "u_stable.stable_until_ready"
+# Module, file (its own or a part's), what a planted fault makes of it, the property it breaks.
+FAULTS: tuple[tuple[str, str, str, str, str], ...] = (
+    ("rf_fifo", "rf_fifo", "!= (AddrBits + 1)'(Depth)", "!= '1", "level_within_depth"),
+    ("rf_fifo", "rf_fifo", "valid_q && !m_axis_tready", "valid_q", "no_loss_no_duplicate"),
+    ("rf_fifo", "rf_fifo", "+ 1)'(Depth)", "+ 1)'(Depth - 2)", "accepts_while_there_is_room"),
+    ("rf_fifo", "rf_fifo", "level_o != '0", "level_o > 1", "gives_what_it_has"),
+    ("rf_fifo", "rf_fifo", "<= memory[head_q[", "<= memory[tail_q[", "order_kept"),
+    ("rf_fifo", "rf_fifo", "(!valid_q || m_axis_tready)", "1'b1", STABLE),
+    ("rf_pack", "rf_pack", "(take && last) ||", "take ||", "no_loss_no_duplicate"),
+    (
+        "rf_pack",
+        "rf_pack",
+        "!m_axis_tvalid || m_axis_tready;",
+        "!m_axis_tvalid;",
+        "accepts_while_there_is_room",
+    ),
+    ("rf_pack", "rf_pack", "!m_axis_tvalid || m_axis_tready;", "1'b1;", STABLE),
+    (
+        "rf_pack",
+        "rf_pack",
+        "{s_axis_tdata, m_axis_tdata[OutBits-1:InBits]}",
+        "{m_axis_tdata[OutBits-InBits-1:0], s_axis_tdata}",
+        "order_kept",
+    ),
+    ("rf_unpack", "rf_unpack", "valid_q && !empties", "valid_q && !given", "no_loss_no_duplicate"),
+    ("rf_unpack", "rf_unpack", "left_q == 32'd1", "left_q == 32'd2", "last_marks_the_end"),
+    ("rf_unpack", "rf_unpack", "= left_q != '0", "= left_q > 32'd1", "asks_while_owed"),
+    (
+        "rf_unpack",
+        "rf_unpack",
+        "(!valid_q || (empties && !m_axis_tlast))",
+        "1'b1",
+        "takes_only_when_empty",
+    ),
+    ("rf_unpack", "rf_unpack", "data_q >> OutBits", "data_q << OutBits", "order_kept"),
+    ("rf_unpack", "rf_unpack", "else if (given) data_q", "else data_q", STABLE),
+    ("rf_history", "rf_history", "'0) && !m_axis_id_tvalid", "'0)", "done_means_idle"),
+    ("rf_history", "rf_history", "pass_q != Passes && next_q", "next_q", "nothing_after_the_end"),
+    ("rf_history", "rf_history", "taken_q < rows_i;", "taken_q + 2 < rows_i;", "asks_for_the_list"),
+    ("rf_history", "rf_history", "next_q < taken_q && ", "", "no_loss_no_duplicate"),
+    ("rf_history", "rf_history", "(!m_axis_id_tvalid || m_a", "(m_a", "gives_what_it_has"),
+    ("rf_history", "rf_history", "beat_q[32*32'(lane_q)+:32]", "beat_q[31:0]", "order_kept"),
+    ("rf_history", "rf_history", "(!m_axis_id_tvalid || m_axis_id_tready)", "1'b1", STABLE),
+    ("rf_axi_read", "rf_axi_read", ">= 32'(burst)", "!= 0", "outstanding_within_depth"),
+    (
+        "rf_axi_read",
+        "rf_axi_read",
+        "beat_o = m_axi_gmem_rvalid",
+        "beat_o = !m_axi_gmem_rlast && m_axi_gmem_rvalid",
+        "no_loss_no_duplicate",
+    ),
+    (
+        "rf_axi_read",
+        "rf_axi_read",
+        "free_q <= CreditBits'(FifoDepth)",
+        "free_q <= CreditBits'(FifoDepth + 3)",
+        "room_for_what_comes",
+    ),
+    (
+        "rf_axi_read",
+        "rf_axi_read",
+        "left_q <= left_q - 32'(burst)",
+        "left_q <= left_q - 32'd1",
+        "every_beat_is_asked_for_once",
+    ),
+    (
+        "rf_axi_read",
+        "rf_axi_read",
+        "64'(burst) << SizeLog2",
+        "64'(MaxBurst) << SizeLog2",
+        "addresses_in_order",
+    ),
+    ("rf_axi_read", "rf_axi_read", "page_left < 32'(burst)", "1'b0", "burst_within_page"),
+    ("rf_axi_read", "rf_axi_read", "burst = 9'(MaxBurst)", "burst = 9'd4", "burst_within_limit"),
+    ("rf_axi_read", "rf_axi_read", "t, m_axi_gmem_rdata}", "t, ~m_axi_gmem_rdata}", "order_kept"),
+    (
+        "rf_axi_read",
+        "rf_axi_read",
+        "(!m_axi_gmem_arvalid || m_axi_gmem_arready);",
+        "1'b1;",
+        "u_address_stable.stable_until_ready",
+    ),
+    (
+        "rf_axi_read",
+        "rf_fifo",
+        "(!valid_q || m_axis_tready)",
+        "1'b1",
+        "u_data_stable.stable_until_ready",
+    ),
+    (
+        "rf_topk_array",
+        "rf_topk_array",
+        "| Cells'(1)",
+        "| Cells'(2)",
+        "best_first",
+    ),
+    ("rf_topk_array", "rf_topk_array", "exists: exists_q[0]", "exists: 1'b1", "head_is_best"),
+    (
+        "rf_topk_array",
+        "rf_topk_array",
+        "score_i > last_score",
+        "score_i > head_o.score",
+        "holds_the_k_best",
+    ),
+    (
+        "rf_topk_array",
+        "rf_topk_array",
+        "cell_score_q <= below_score",
+        "cell_score_q <= cell_score_q",
+        "gives_the_k_best_in_order",
+    ),
+)
+
+
+@pytest.mark.parametrize("proof", PROOFS, ids=lambda p: f"{p.top}-{p.parameters}")
+def test_every_property_is_proven(proof: Proof) -> None:
+    result = prove(proof)
+    assert result.part == "proven", result
+
+
+def _first(module: str) -> Proof:
+    return next(proof for proof in PROOFS if proof.top == f"{module}_properties")
+
+
+@pytest.mark.parametrize(
+    ("module", "file", "old", "new", "breaks"), FAULTS, ids=lambda v: v if "rf_" in v else None
+)
+def test_a_planted_fault_breaks_the_property(
+    module: str, file: str, old: str, new: str, breaks: str
+) -> None:
+    result = prove(_first(module), fault=Fault(f"{file}.sv", old, new), only=breaks)
+    assert (result.part, result.broken) == ("base", (breaks,))
+
+
+@pytest.mark.parametrize("module", sorted({module for module, *_ in FAULTS}))
+def test_every_property_has_a_fault(module: str) -> None:
+    stated = {name for name in prove(_first(module)).properties if not name.startswith("lemma_")}
+    assert stated == {fault[-1] for fault in FAULTS if fault[0] == module}
