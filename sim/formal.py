@@ -66,6 +66,7 @@ PROOFS = (
     Proof("rf_pack_properties", {"InBits": 4, "OutBits": 4}),
     Proof("rf_unpack_properties", {"InBits": 6, "OutBits": 2}),
     Proof("rf_unpack_properties", {"InBits": 4, "OutBits": 4}),
+    Proof("rf_divide_properties", {"DividendBits": 6, "DivisorBits": 3, "QuotientBits": 5}, base=9),
     Proof("rf_history_properties", {"MaxRows": 5, "BeatBits": 64}),
     Proof("rf_history_properties", {"MaxRows": 17, "BeatBits": 128}, base=5),
     Proof("rf_axi_read_properties", {"BeatBits": 64, "FifoDepth": 4, "MaxBurst": 3}),
