@@ -27,23 +27,25 @@ def ease(train: Ragged, items: int, penalty: float) -> npt.NDArray[np.floating[A
     """EASE's item-item weights B (I, I), zero on the diagonal: scores of a history = x @ B.
 
     ``penalty``: the L2 weight (lambda), above 0. float64 up to 8,192 items, float32 beyond
-    (memory: about 2.5 matrices of I x I).
+    (memory: about 3 matrices of I x I). Solved by PyTorch, in as many threads as that may use.
     """
     if not penalty > 0:
         raise ConfigError(f"EASE's penalty of {penalty} is not above 0; 50 to 500 is usual.")
-    lapack = _scipy("linalg.lapack")
+    torch = _module("torch")
     dtype = np.float64 if items <= DOUBLE_LIMIT else np.float32
     x = _matrix(train, items, dtype)
-    gram = np.asfortranarray((x.T @ x).toarray())
+    gram = (x.T @ x).toarray()
     gram[np.diag_indices(items)] += penalty
-    prefix = "d" if dtype is np.float64 else "s"
-    factor, failed = getattr(lapack, f"{prefix}potrf")(gram, lower=False, overwrite_a=True)
-    inverse, failed = getattr(lapack, f"{prefix}potri")(factor, lower=False, overwrite_c=True)
-    if failed:
-        raise ConfigError(f"EASE's system is singular at a penalty of {penalty}; raise it.")
-    upper = np.triu(inverse, 1)
-    weights: npt.NDArray[np.floating[Any]] = upper + upper.T
-    weights /= -np.diag(inverse)
+    try:
+        factor = torch.linalg.cholesky(torch.from_numpy(gram))
+    except torch.linalg.LinAlgError:
+        raise ConfigError(
+            f"EASE's system is singular at a penalty of {penalty}; raise it."
+        ) from None
+    del gram
+    weights: npt.NDArray[np.floating[Any]] = torch.cholesky_inverse(factor).numpy()
+    weights /= -np.diag(weights).copy()
+    weights[np.diag_indices(items)] = 0
     return weights
 
 
@@ -56,13 +58,15 @@ def ease_scorer(weights: npt.NDArray[np.floating[Any]], history: Ragged) -> Scor
 def _matrix(lists: Ragged, items: int, dtype: type[np.floating[Any]]) -> Any:  # noqa: ANN401
     """Scipy CSR (R, I) of ones at the lists' items."""
     ones = np.ones(len(lists.values), dtype)
-    return _scipy("sparse").csr_array((ones, lists.values, lists.indptr), (len(lists), items))
+    return _module("scipy.sparse").csr_array(
+        (ones, lists.values, lists.indptr), (len(lists), items)
+    )
 
 
-def _scipy(module: str) -> Any:  # noqa: ANN401
+def _module(name: str) -> Any:  # noqa: ANN401
     import importlib
 
     try:
-        return importlib.import_module(f"scipy.{module}")
+        return importlib.import_module(name)
     except ModuleNotFoundError:
-        raise MissingExtraError("scipy", "train") from None
+        raise MissingExtraError(name.partition(".")[0], "train") from None

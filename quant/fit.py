@@ -91,7 +91,8 @@ def _loss(
     hidden = torch.zeros(scores.shape, dtype=torch.bool)
     hidden[known.row, known.item] = True
     log_p = scores.masked_fill(hidden, HIDDEN).log_softmax(1)
-    each = log_p[wanted.row, wanted.item] / wanted.length[wanted.row]
+    asked = log_p.view(-1).index_select(0, wanted.row * scores.shape[1] + wanted.item)
+    each = asked / wanted.length[wanted.row]
     likelihood = -each.sum() / len(edges.length)
     with torch.no_grad():
         target = teacher(known).masked_fill(hidden, HIDDEN).log_softmax(1)

@@ -76,7 +76,7 @@ def pool(table: Tensor, edges: Edges, weight: Tensor | None = None) -> Tensor:
 
 def logits(query: Tensor, key: Tensor, edges: Edges, heads: int) -> Tensor:
     """(E, heads): each request's query (R, D) times the keys of its history."""
-    product = query[edges.row] * key[edges.item]
+    product = query.index_select(0, edges.row) * key.index_select(0, edges.item)
     return product.view(len(edges.item), heads, -1).sum(-1)
 
 
@@ -84,9 +84,9 @@ def softmax2(x: Tensor, edges: Edges) -> Tensor:
     """(E, heads): base-2 softmax of logits over each history."""
     top = x.detach().new_full((len(edges.length), x.shape[1]), -math.inf)
     top = top.scatter_reduce(0, edges.row[:, None].expand_as(x), x.detach(), "amax")
-    power = torch.exp2(x - top[edges.row])
+    power = torch.exp2(x - top.index_select(0, edges.row))
     total = torch.zeros_like(top).index_add(0, edges.row, power)
-    return power / total[edges.row]
+    return power / total.index_select(0, edges.row)
 
 
 def attend(weight: Tensor, value: Tensor, edges: Edges) -> Tensor:
@@ -207,6 +207,11 @@ class Hybrid(nn.Module):
         return torch.addmm(t.bias, fused, t.item.T)
 
 
+def _covariance(rows: npt.NDArray[np.float64]) -> Tensor:
+    x = torch.from_numpy(rows)
+    return x.T @ x / max(len(rows), 1)
+
+
 def text_features(vectors: npt.NDArray[np.float32], dim: int) -> Tensor:
     """float32 (I, F), F <= ``dim``: principal components of language-model vectors (I, E).
 
@@ -216,7 +221,7 @@ def text_features(vectors: npt.NDArray[np.float32], dim: int) -> Tensor:
     filled = np.any(vectors != 0, axis=1)
     some = vectors[filled].astype(np.float64)
     some = some - some.mean(axis=0)
-    values, axes = np.linalg.eigh(some.T @ some / max(len(some), 1))
+    values, axes = (t.numpy() for t in torch.linalg.eigh(_covariance(some)))
     kept = values[::-1][:dim] > 1e-6 * values[-1]
     axes = axes[:, ::-1][:, :dim][:, kept] / np.sqrt(values[::-1][:dim][kept])
     features = np.zeros((len(vectors), axes.shape[1]), np.float32)

@@ -142,10 +142,9 @@ def train_lightgcn(
 
 def _bpr(model: LightGcn, user: Tensor, item: Tensor, negative: Tensor, penalty: float) -> Tensor:
     final = model()
-    u, i, j = final[user], final[item + model.users], final[negative + model.users]
-    start = model.embedding
-    norm = start[user].pow(2).sum() + start[item + model.users].pow(2).sum()
-    norm = norm + start[negative + model.users].pow(2).sum()
+    nodes = torch.cat([user, item + model.users, negative + model.users])
+    u, i, j = final.index_select(0, nodes).chunk(3)
+    norm = model.embedding.index_select(0, nodes).square().sum()
     margin = (u * (i - j)).sum(1)
     return functional.softplus(-margin).mean() + penalty * norm / (2 * len(user))
 

@@ -68,11 +68,14 @@ def test_a_run_learns_and_records(small: TrainConfig, tmp_path: Path) -> None:
 def test_the_same_seed_gives_the_same_contract(small: TrainConfig, tmp_path: Path) -> None:
     data = synthetic_dataset(120, 40, seed=2)
     names = []
-    for run, seed in (("a", 42), ("b", 42), ("c", 43)):
-        torch.manual_seed(len(run) + seed)
-        torch.rand(7)  # what went before must not matter
+    before = torch.get_num_threads()
+    for run, seed, threads in (("a", 42, 1), ("b", 42, 2), ("c", 43, 1)):
+        torch.set_num_threads(threads)  # what the process set and drew must not matter
+        torch.manual_seed(threads)
         train(replace(small, seed=seed), data, tmp_path / run)
+        assert torch.get_num_threads() == threads
         names.append(export(tmp_path / run, tmp_path / f"{run}-model").sha256)
+    torch.set_num_threads(before)
     assert names[0] == names[1] != names[2]
 
 
