@@ -15,7 +15,8 @@ def sources(top: str, generated: tuple[Path, ...] = ()) -> tuple[Path, ...]:
     """The files of ``top`` and all that it names, packages first, ``top`` last.
 
     ``generated``: further files (the register block) that may be named and come from outside
-    the folder. Raises KeyError where no file is called ``top``.
+    the folder; one with the name of a file of the folder stands in its place (a slot such as
+    ``rf_fuse``). Raises KeyError where no file is called ``top``.
     """
     files = {path.stem: path for path in (*sorted(ROOT.rglob("rf_*.sv")), *generated)}
     order: list[Path] = []

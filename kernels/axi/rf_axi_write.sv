@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // AXI4 write master for results: gathers 64-bit words into beats and writes them as one burst.
-// One word a cycle; done_o follows the write response. The address is 4 KiB aligned.
+// One word a cycle; done_o follows the write response. A burst must not cross 4 KiB.
 
 module rf_axi_write #(
     parameter int unsigned BeatBits = 512  // of the memory port: 64, 128, 256 or 512
@@ -8,7 +8,7 @@ module rf_axi_write #(
     input  logic                  clk_i,
     input  logic                  rst_ni,
     input  logic                  start_i,             // a pulse: opens a burst
-    input  logic [63:0]           addr_i,
+    input  logic [63:0]           addr_i,              // a multiple of the beat's bytes
     input  logic [7:0]            words_i,             // 64-bit words, 1 to 128
     input  logic [63:0]           s_axis_word_tdata,
     input  logic                  s_axis_word_tvalid,
@@ -37,6 +37,7 @@ module rf_axi_write #(
 );
 
   localparam int unsigned BeatBytes = BeatBits / 8;
+  localparam int unsigned SizeLog2 = $clog2(BeatBytes);
   localparam int unsigned BeatWords = BeatBits / 64;
   localparam int unsigned LaneBits = BeatWords > 1 ? $clog2(BeatWords) : 1;
 
@@ -72,7 +73,7 @@ module rf_axi_write #(
 
   always_ff @(posedge clk_i) begin
     if (start_i) begin
-      m_axi_gmem_awaddr <= {addr_i[63:12], 12'd0};
+      m_axi_gmem_awaddr <= {addr_i[63:SizeLog2], SizeLog2'(0)};
       m_axi_gmem_awlen  <= 8'((32'(words_i) + BeatWords - 1) / BeatWords - 1);
     end
     if (word_taken) begin
@@ -88,8 +89,8 @@ module rf_axi_write #(
   end
 
   logic unused_low;
-  assign unused_low = ^{addr_i[11:0], m_axi_gmem_bid, m_axi_gmem_bresp[0]};
-  assign m_axi_gmem_awsize = 3'($clog2(BeatBytes));
+  assign unused_low = ^{addr_i[SizeLog2-1:0], m_axi_gmem_bid, m_axi_gmem_bresp[0]};
+  assign m_axi_gmem_awsize = 3'(SizeLog2);
   assign m_axi_gmem_awburst = 2'b01;  // INCR
   assign m_axi_gmem_awid = '0;
   assign m_axi_gmem_awcache = 4'b0011;  // modifiable, bufferable: Vivado's default
@@ -102,5 +103,25 @@ module rf_axi_write #(
     @(posedge clk_i) disable iff (!rst_ni)
     m_axi_gmem_wvalid && !m_axi_gmem_wready |=>
         m_axi_gmem_wvalid && $stable(m_axi_gmem_wdata) && $stable(m_axi_gmem_wstrb));
+  last_beat_is_partial : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    BeatWords == 1 || (beat_full && lane_q != LaneBits'(BeatWords - 1)));
+  longest_burst : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    start_i && words_i == 8'd128);
+  one_word : cover property (@(posedge clk_i) disable iff (!rst_ni) start_i && words_i == 8'd1);
+  address_waits : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    m_axi_gmem_awvalid && !m_axi_gmem_awready);
+  data_before_its_address : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    m_axi_gmem_awvalid && !m_axi_gmem_awready && m_axi_gmem_wvalid && m_axi_gmem_wready);
+  beat_waits : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    m_axi_gmem_wvalid && !m_axi_gmem_wready);
+  word_waits : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    s_axis_word_tvalid && left_q != '0 && !s_axis_word_tready);
+  memory_reports_an_error : cover property (@(posedge clk_i) disable iff (!rst_ni) error_o);
 
 endmodule

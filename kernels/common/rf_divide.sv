@@ -65,5 +65,20 @@ module rf_divide #(
   stable_until_ready : assert property (
     @(posedge clk_i) disable iff (!rst_ni)
     m_axis_tvalid && !m_axis_tready |=> m_axis_tvalid && $stable(m_axis_tdata));
+  leaves_nothing : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    m_axis_tvalid && remainder_q == '0);
+  leaves_a_remainder : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    m_axis_tvalid && remainder_q != '0);
+  fits_exactly : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    left_q != '0 && busy_q && trial == {1'b0, divisor_q});
+  waits_for_its_receiver : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    m_axis_tvalid && !m_axis_tready);
+  keeps_its_sender_waiting : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    s_axis_tvalid && !s_axis_tready);
 
 endmodule

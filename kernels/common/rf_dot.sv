@@ -25,7 +25,8 @@ module rf_dot #(
     // A radix-4 sum is two bits wider than its parts; the last one needs no more than SumBits.
     localparam int unsigned Full = ABits + BBits + 2 * s;
     localparam int unsigned Bits = Full < SumBits ? Full : SumBits;
-    localparam int unsigned Nodes = (Lanes + 4 ** s - 1) / 4 ** s;
+    // One even where Lanes is 0: its message would else be lost behind what misses a node.
+    localparam int unsigned Nodes = Lanes > 1 ? (Lanes + 4 ** s - 1) / 4 ** s : 1;
     for (genvar j = 0; j < Nodes; j++) begin : gen_node
       logic signed [Bits-1:0] sum_q;
       if (s == 0) begin : gen_product

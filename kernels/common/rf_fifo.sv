@@ -17,6 +17,9 @@ module rf_fifo #(
     output logic [$clog2(Depth):0] level_o         // beats stored, the output register aside
 );
 
+  if (Width < 1) begin : gen_bad_width
+    $fatal(1, "rf_fifo: Width must be at least 1");
+  end
   if (Depth < 2 || Depth != 2 ** $clog2(Depth)) begin : gen_bad_depth
     $fatal(1, "rf_fifo: Depth must be a power of two, at least 2");
   end
@@ -55,5 +58,15 @@ module rf_fifo #(
   stable_until_ready : assert property (
     @(posedge clk_i) disable iff (!rst_ni)
     m_axis_tvalid && !m_axis_tready |=> m_axis_tvalid && $stable(m_axis_tdata));
+  full : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    s_axis_tvalid && !s_axis_tready);
+  empties : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    level_o == '0 && m_axis_tvalid && m_axis_tready && !push);
+  in_and_out_at_once : cover property (@(posedge clk_i) disable iff (!rst_ni) push && pop);
+  waits_for_its_receiver : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    m_axis_tvalid && !m_axis_tready);
 
 endmodule

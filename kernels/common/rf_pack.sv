@@ -19,8 +19,8 @@ module rf_pack #(
   localparam int unsigned Parts = OutBits / InBits;
   localparam int unsigned PartBits = Parts > 1 ? $clog2(Parts) : 1;
 
-  if (Parts * InBits != OutBits) begin : gen_bad_width
-    $fatal(1, "rf_pack: InBits must divide OutBits");
+  if (OutBits < 1 || Parts * InBits != OutBits) begin : gen_bad_width
+    $fatal(1, "rf_pack: InBits must divide OutBits, at least 1");
   end
 
   logic [PartBits-1:0] part_q;
@@ -51,5 +51,11 @@ module rf_pack #(
   stable_until_ready : assert property (
     @(posedge clk_i) disable iff (!rst_ni)
     m_axis_tvalid && !m_axis_tready |=> m_axis_tvalid && $stable(m_axis_tdata));
+  waits_for_its_receiver : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    m_axis_tvalid && !m_axis_tready);
+  refills_while_given : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    m_axis_tvalid && take);
 
 endmodule

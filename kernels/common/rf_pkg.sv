@@ -22,11 +22,18 @@ package rf_pkg;
   parameter int unsigned ScoreBits = 32;
   parameter int unsigned ShiftBits = 6;
 
+  // What a gather makes of the rows.
+  typedef enum logic [7:0] {
+    GatherSum,  // of the weighted rows; a mean by its norm
+    GatherMax   // of the weighted rows
+  } gather_op_e;
+
   // One command opens one request; the fields are whole bytes, the first one in the high bits.
   typedef struct packed {
-    logic [15:0]         rows;   // of the history, 0 to MaxRows
-    logic [NormBits-1:0] norm;
+    logic [23:0]         rows;   // of the history or node, 0 to MaxRows
+    gather_op_e          op;
     logic [7:0]          shift;
+    logic [NormBits-1:0] norm;
   } gather_cmd_t;
 
   typedef struct packed {
@@ -34,6 +41,13 @@ package rf_pkg;
     logic [7:0]  logit_shift;
     logic [7:0]  out_shift;
   } attention_cmd_t;
+
+  typedef struct packed {
+    logic [15:0] queries;  // of the head, at least 1
+    logic [15:0] keys;     // and values, 0 to MaxRows
+    logic [7:0]  logit_shift;
+    logic [7:0]  out_shift;
+  } attention_matrix_cmd_t;
 
   typedef struct packed {
     logic [31:0] items;       // of the catalogue, 1 to 2^24
@@ -50,6 +64,11 @@ package rf_pkg;
   // What a top-k answer holds where fewer than k items are left.
   parameter result_t NoResult = '{score: 32'sh8000_0000, id: 32'hFFFF_FFFF};
 
+  // Requests in flight have tags in turn; every beat that is read for one carries its tag.
+  parameter int unsigned TagBits = 2;
+  parameter int unsigned Flight = 1 << TagBits;
+  typedef logic [TagBits-1:0] tag_t;
+
   // A read of consecutive beats, and where its data goes.
   parameter int unsigned DestBits = 3;
   typedef enum logic [DestBits-1:0] {
@@ -64,33 +83,82 @@ package rf_pkg;
   } dest_e;
 
   typedef struct packed {
+    tag_t        tag;
     logic [63:0] addr;   // a multiple of the beat's bytes
     logic [31:0] beats;  // at least 1
     dest_e       dest;
   } read_cmd_t;
 
-  // The arguments of one request, as the register block holds them (rf_regs.rdl).
+  // The arguments as the register block holds them (rf_regs.rdl), all but the item shards; those
+  // from the descriptor on are of a batch, those from the history on of a single request.
   typedef struct packed {
     logic [63:0] message;
     logic [63:0] key;
     logic [63:0] value;
-    logic [63:0] item;
     logic [63:0] bias;
     logic [63:0] weight;
-    logic [63:0] history;
-    logic [63:0] seen;
-    logic [63:0] result;
     logic [31:0] n_items;
-    logic [31:0] n_history;
-    logic [31:0] n_seen;
-    logic [31:0] k;
-    logic [31:0] norm;
     logic [31:0] mode;
     logic [31:0] gather_shift;
     logic [31:0] logit_shift;
     logic [31:0] attention_shift;
     logic [31:0] fuse_shift;
     logic [31:0] term_shift;
+    logic [63:0] descriptor;
+    logic [63:0] record;
+    logic [31:0] count;
+    logic [63:0] history;
+    logic [63:0] seen;
+    logic [63:0] result;
+    logic [31:0] n_history;
+    logic [31:0] n_seen;
+    logic [31:0] k;
+    logic [31:0] norm;
   } hotpath_args_t;
+
+  // A request of a batch as it lies in memory, the last field in the low bits: 64 bytes.
+  typedef struct packed {
+    logic [191:0] reserved;
+    logic [31:0]  norm;
+    logic [31:0]  k;
+    logic [31:0]  n_seen;
+    logic [31:0]  n_history;
+    logic [63:0]  result;
+    logic [63:0]  seen;
+    logic [63:0]  history;
+  } descriptor_t;
+
+  // What each part of the kernel needs of a request.
+  typedef struct packed {
+    tag_t                tag;
+    logic [63:0]         history;
+    logic [15:0]         rows;
+    logic [NormBits-1:0] norm;
+  } front_job_t;
+
+  typedef struct packed {
+    tag_t        tag;
+    logic [63:0] seen;
+    logic [15:0] n_seen;
+    logic [7:0]  k;
+  } scan_job_t;
+
+  typedef struct packed {
+    tag_t        tag;
+    logic        run;        // it is computed; else its arguments or its descriptor were bad
+    logic        bus_error;  // its descriptor came with an error
+    logic        batch;      // a record is wanted
+    logic [63:0] result;
+    logic [63:0] record;
+    logic [7:0]  k;
+  } finish_job_t;
+
+  // The status of a request: rf_regs.rdl says what each means.
+  typedef struct packed {
+    logic bad_argument;
+    logic bad_seen;
+    logic bad_row;
+    logic bus_error;
+  } status_t;
 
 endpackage

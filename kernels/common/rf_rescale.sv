@@ -30,7 +30,7 @@ module rf_rescale #(
 
   import rf_pkg::*;
 
-  localparam int unsigned HeadDim = Dim / Heads;
+  localparam int unsigned HeadDim = Heads > 0 ? Dim / Heads : Dim;
   localparam int unsigned Groups = Lanes > HeadDim ? Lanes / HeadDim : 1;  // heads of a chunk
   localparam int unsigned HeadChunks = Lanes > HeadDim ? 1 : HeadDim / Lanes;
   localparam int unsigned OutBits = Lanes * StateBits;
@@ -92,6 +92,21 @@ module rf_rescale #(
         .shift_i(shift_b_q),
         .data_o (out[l*StateBits+:StateBits])
     );
+    saturates_high : cover property (
+      @(posedge clk_i) disable iff (!rst_ni)
+      advance && valid_b_q && u_requant.above);
+    saturates_low : cover property (
+      @(posedge clk_i) disable iff (!rst_ni)
+      advance && valid_b_q && u_requant.under);
+    tie_up_to_even : cover property (
+      @(posedge clk_i) disable iff (!rst_ni)
+      advance && valid_b_q && u_requant.half && !u_requant.rest && u_requant.up);
+    tie_down_to_even : cover property (
+      @(posedge clk_i) disable iff (!rst_ni)
+      advance && valid_b_q && u_requant.half && !u_requant.rest && !u_requant.up);
+    rounds_a_negative : cover property (
+      @(posedge clk_i) disable iff (!rst_ni)
+      advance && valid_b_q && u_requant.half && u_requant.rest && product_q < 0);
   end
 
   always_ff @(posedge clk_i) begin
@@ -126,5 +141,12 @@ module rf_rescale #(
   stable_until_ready : assert property (
     @(posedge clk_i) disable iff (!rst_ni)
     m_axis_vec_tvalid && !m_axis_vec_tready |=> m_axis_vec_tvalid && $stable(m_axis_vec_tdata));
+  stalls_with_chunks_inside : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    !advance && valid_a_q && valid_b_q);
+  job_right_behind : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    take && chunk_q == '0 && valid_a_q && last_a_q);
+  answers_zero : cover property (@(posedge clk_i) disable iff (!rst_ni) take && job_empty_i);
 
 endmodule

@@ -122,6 +122,13 @@ module rf_sum_rows #(
     assign read_o[j*SumBits+:SumBits] = sum_q;
   end
 
+  // No reset: the kernels add and read only after theirs.
+  first_row_of_an_odd_bank : cover property (@(posedge clk_i) add && first && bank);
+  first_row_of_an_even_bank : cover property (@(posedge clk_i) add && first && !bank);
+  adds_to_an_odd_bank : cover property (@(posedge clk_i) add && !first && bank);
+  adds_to_an_even_bank : cover property (@(posedge clk_i) add && !first && !bank);
+  adds_beside_a_read : cover property (@(posedge clk_i) add && read_i && bank != read_bank_i);
+
   if (Beats == 1) begin : gen_one_beat
     logic unused_beat;
     assign unused_beat = ^beat;

@@ -22,8 +22,8 @@ module rf_unpack #(
   localparam int unsigned Parts = InBits / OutBits;
   localparam int unsigned PartBits = Parts > 1 ? $clog2(Parts) : 1;
 
-  if (Parts * OutBits != InBits) begin : gen_bad_width
-    $fatal(1, "rf_unpack: OutBits must divide InBits");
+  if (InBits < 1 || Parts * OutBits != InBits) begin : gen_bad_width
+    $fatal(1, "rf_unpack: OutBits must divide InBits, at least 1");
   end
 
   logic [InBits-1:0] data_q;
@@ -61,5 +61,14 @@ module rf_unpack #(
   stable_until_ready : assert property (
     @(posedge clk_i) disable iff (!rst_ni)
     m_axis_tvalid && !m_axis_tready |=> m_axis_tvalid && $stable(m_axis_tdata));
+  waits_for_its_receiver : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    m_axis_tvalid && !m_axis_tready);
+  next_beat_without_a_bubble : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    take && empties);
+  waits_for_a_beat : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    left_q != '0 && !valid_q && !s_axis_tvalid);
 
 endmodule

@@ -30,6 +30,8 @@ module rf_axi_read_properties #(
   logic s_axis_cmd_tready, m_axis_data_tvalid, error, beat;
   logic [BeatBits-1:0] m_axis_data_tdata;
   rf_pkg::dest_e m_axis_data_tdest;
+  rf_pkg::tag_t m_axis_data_tid;
+  logic m_axis_data_tuser;
   logic [0:0] m_axi_gmem_arid;
   logic [63:0] m_axi_gmem_araddr;
   logic [7:0] m_axi_gmem_arlen;
