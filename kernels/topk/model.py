@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,46 @@ def topk(
     rows = np.asarray(seen, dtype=np.int64)
     scores[rows[rows < len(scores)]] = NO_SCORE
     return best(scores, k)
+
+
+def topk_users(
+    queries: Array,
+    items: Array,
+    terms: Array,
+    *,
+    term_shift: int,
+    seen: Sequence[Array],
+    k: Sequence[int],
+) -> list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]]:
+    """Several users' answers from one scan of the items: :func:`topk` of each, in their order.
+
+    ``queries``: int8 (U, D); ``seen`` and ``k``: one a user; a k of 0 is a user without a request,
+    whose answer is empty. Raises RequestError as :func:`topk`, and for lists of unequal lengths.
+    """
+    if not len(queries) == len(seen) == len(k):
+        raise RequestError(
+            f"{len(queries)} queries, {len(seen)} seen lists and {len(k)} values of k are given; "
+            "each user has one of each."
+        )
+    nothing = np.zeros(0, np.int32)
+    return [
+        topk(query, items, terms, term_shift=term_shift, seen=rows, k=wanted)
+        if wanted
+        else (nothing, nothing)
+        for query, rows, wanted in zip(queries, seen, k, strict=True)
+    ]
+
+
+def port_rows(items: int, *, ports: int, lanes: int = 1) -> list[npt.NDArray[np.int64]]:
+    """Which rows of a catalogue each port's stream holds, in its order.
+
+    Ports take groups of ``lanes`` consecutive rows (those that share a beat) in turn: group g is
+    the (g // ports)-th of port g % ports. Every row is in one port, and no port has more than one
+    group more than another.
+    """
+    rows = np.arange(items, dtype=np.int64)
+    port = rows // lanes % ports
+    return [rows[port == p] for p in range(ports)]
 
 
 def item_scores(

@@ -5,7 +5,7 @@
 module rf_seen
   import rf_topk_pkg::*;
 #(
-    parameter int unsigned Lanes = 1,       // items of a group, a power of two up to 8
+    parameter int unsigned Lanes = 1,       // items of a group, a power of two up to 128
     parameter int unsigned MaxSeen = 2048,  // entries that can be stored, a power of two
     localparam int unsigned LaneBits = $clog2(Lanes),
     localparam int unsigned GroupBits = RowBits - LaneBits
@@ -26,8 +26,8 @@ module rf_seen
     output logic                      error_o   // a row was not above the one before; until start
 );
 
-  if (Lanes < 1 || Lanes > 8 || Lanes != 2 ** LaneBits) begin : gen_bad_lanes
-    $fatal(1, "rf_seen: Lanes must be 1, 2, 4 or 8");
+  if (Lanes < 1 || Lanes > 128 || Lanes != 2 ** LaneBits) begin : gen_bad_lanes
+    $fatal(1, "rf_seen: Lanes must be a power of two, 1 to 128");
   end
   if (MaxSeen < 2 || MaxSeen > 32768 || MaxSeen != 2 ** $clog2(MaxSeen)) begin : gen_bad_max
     $fatal(1, "rf_seen: MaxSeen must be a power of two, 2 to 32768");
@@ -106,5 +106,16 @@ module rf_seen
   assign known_o = head_valid ? !head_behind : empty_o;
   assign mask_o = head_here ? head_mask : '0;
   assign pop = (pass_i && head_here) || head_behind || flush_i;
+
+  joined : cover property (@(posedge clk_i) disable iff (!rst_ni) take && any_q && same);
+  outside : cover property (@(posedge clk_i) disable iff (!rst_ni) take && !possible);
+  store_full : cover property (
+    @(posedge clk_i) disable iff (!rst_ni) s_axis_seen_tvalid && left_q != '0 && !store_ready);
+  hit : cover property (@(posedge clk_i) disable iff (!rst_ni) pass_i && head_here);
+  beyond : cover property (
+    @(posedge clk_i) disable iff (!rst_ni) pass_i && head_valid && !head_here);
+  behind : cover property (@(posedge clk_i) disable iff (!rst_ni) head_behind);
+  flushed : cover property (@(posedge clk_i) disable iff (!rst_ni) flush_i && head_valid);
+  unsorted : cover property (@(posedge clk_i) disable iff (!rst_ni) error_o);
 
 endmodule

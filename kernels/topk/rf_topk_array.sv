@@ -68,6 +68,9 @@ module rf_topk_array
       assign below_score = gen_cell[i+1].cell_score_q;
       assign below_row   = gen_cell[i+1].cell_row_q;
     end
+    tie : cover property (
+      @(posedge clk_i) disable iff (!rst_ni) insert_q && exists_q[i] && score_q == cell_score_q);
+
     always_ff @(posedge clk_i) begin
       if (insert_q) begin
         if (!exists_q[i] || score_q > cell_score_q) begin
@@ -87,5 +90,14 @@ module rf_topk_array
       score: gen_cell[0].cell_score_q,
       row: gen_cell[0].cell_row_q
   };
+
+  evicted : cover property (@(posedge clk_i) disable iff (!rst_ni) insert_q && exists_q == '1);
+  tie_with_last : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    valid_i && exists_q[Cells-1] && score_i == last_score);
+  dropped : cover property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    valid_i && exists_q[Cells-1] && score_i < last_score);
+  popped_empty : cover property (@(posedge clk_i) disable iff (!rst_ni) pop_i && !exists_q[0]);
 
 endmodule

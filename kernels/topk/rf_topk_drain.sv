@@ -25,7 +25,7 @@ module rf_topk_drain
   end
 
   // A tree in the order of a heap: node n merges the nodes 2n and 2n + 1, the leaves are the lists.
-  for (genvar n = 1; n < 2 * Lanes; n++) begin : gen_node
+  for (genvar n = 1; n < 2 * Lanes || n == 1; n++) begin : gen_node  // one even where Lanes is 0
     entry_t data;
     logic valid, ready;
     if (n >= Lanes) begin : gen_leaf

@@ -31,4 +31,10 @@ module rf_topk_merge
     if (take) data_o <= take_b ? b_i : a_i;
   end
 
+  tie : cover property (
+    @(posedge clk_i) take && a_i.exists && b_i.exists && a_i.score == b_i.score);
+  a_ended : cover property (@(posedge clk_i) take && !a_i.exists && b_i.exists);
+  b_ended : cover property (@(posedge clk_i) take && a_i.exists && !b_i.exists);
+  waits : cover property (@(posedge clk_i) !clear_i && valid_o && !ready_i);
+
 endmodule

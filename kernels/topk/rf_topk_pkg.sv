@@ -12,9 +12,21 @@ package rf_topk_pkg;
     logic [RowBits-1:0]                  row;
   } entry_t;
 
+  // The same inside a merge sort, where no item has NoEntry's score: |score| < 2^31.
+  typedef struct packed {
+    logic signed [rf_pkg::ScoreBits-1:0] score;
+    logic [RowBits-1:0]                  row;
+  } scored_t;
+  parameter scored_t NoEntry = '{score: 32'sh8000_0000, row: '0};
+
   // Higher score first, then lower row.
   function automatic logic better(entry_t a, entry_t b);
     return a.exists && (!b.exists || a.score > b.score || (a.score == b.score && a.row < b.row));
+  endfunction
+
+  // Latency of rf_topk_dots: a register after the products and after every radix-4 sum.
+  function automatic int unsigned dot_stages(int unsigned elems);
+    return 1 + ($clog2(elems) + 1) / 2;
   endfunction
 
 endpackage
