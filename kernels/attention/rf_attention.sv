@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Multi-head attention of one query over a history with the integer softmax: a key and a value
 // beat a cycle, a request every rows * Beats + 5 cycles, latency the keys' beats, the values' and
-// Dim / RequantLanes + Stages + 35 cycles (Stages = 1 + ceil(log4(a head's lanes in a beat))).
+// Dim / RequantLanes + Stages + 35 cycles (Stages = 1 + ceil(log4(a head's lanes in a beat))), one
+// more with a slope.
 
 module rf_attention #(
     parameter int unsigned Dim = 64,          // elements of a row, a power of two, 16 to 256
@@ -11,6 +12,7 @@ module rf_attention #(
     parameter int unsigned BeatBits = 512,    // of a beat: 64, 128, 256 or 512
     parameter int unsigned MaxRows = 1024,    // of a request, 1 to 1024
     parameter int unsigned RequantLanes = 8,  // requantised a cycle, a power of two, 1 to a beat's
+    parameter int unsigned Slope = 256,       // of negative logits in 1/256 (LeakyReLU), 0 to 256
     localparam int unsigned VecBits = Dim * rf_pkg::StateBits
 ) (
     input  logic                clk_i,
@@ -61,6 +63,10 @@ module rf_attention #(
   if (RequantLanes < 1 || RequantLanes > ValueLanes || RequantLanes != 2 ** $clog2(RequantLanes))
   begin : gen_bad_requant
     $fatal(1, "rf_attention: RequantLanes must be a power of two, 1 to a value beat's elements");
+  end
+
+  if (Slope > 256) begin : gen_bad_slope
+    $fatal(1, "rf_attention: Slope must be 0 to 256");
   end
 
   // A request's place in the two banks: from its query to its last weight.
@@ -124,7 +130,8 @@ module rf_attention #(
       .Heads   (Heads),
       .KeyBits (KeyBits),
       .BeatBits(BeatBits),
-      .MaxRows (MaxRows)
+      .MaxRows (MaxRows),
+      .Slope   (Slope)
   ) u_keys (
       .clk_i,
       .rst_ni,

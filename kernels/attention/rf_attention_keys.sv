@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The logits of one query: sat16(rne(query . key, shift)) of each row and head, and their maximum;
-// one key beat a cycle, one idle cycle between requests; close_o 3 + Stages cycles after the beat.
+// one key beat a cycle, one idle cycle between requests; close_o 3 + Stages cycles after the beat,
+// one more with a slope.
 
 module rf_attention_keys #(
     parameter int unsigned Dim = 64,
@@ -8,6 +9,7 @@ module rf_attention_keys #(
     parameter int unsigned KeyBits = 8,
     parameter int unsigned BeatBits = 512,
     parameter int unsigned MaxRows = 1024,
+    parameter int unsigned Slope = 256,  // of negative logits in 1/256
     localparam int unsigned QueryBits = Dim * rf_pkg::StateBits,
     localparam int unsigned WordBits = Heads * rf_pkg::LogitBits,
     localparam int unsigned RowIdx = MaxRows > 1 ? $clog2(MaxRows) : 1
@@ -38,7 +40,7 @@ module rf_attention_keys #(
   localparam int unsigned Lanes = Dim * KeyBits < BeatBits ? Dim : BeatBits / KeyBits;
   localparam int unsigned Beats = Dim / Lanes;
   localparam int unsigned BeatIdx = Beats > 1 ? $clog2(Beats) : 1;
-  localparam int unsigned HeadDim = Dim / Heads;
+  localparam int unsigned HeadDim = Heads > 0 ? Dim / Heads : Dim;
   localparam int unsigned Groups = Lanes > HeadDim ? Lanes / HeadDim : 1;  // heads of a beat
   localparam int unsigned GroupLanes = Lanes / Groups;
   localparam int unsigned HeadBeats = HeadDim / GroupLanes;                // beats of a head
@@ -47,6 +49,7 @@ module rf_attention_keys #(
   localparam int unsigned FullBits = StateBits + KeyBits + $clog2(HeadDim);  // HeadDim products
   localparam int unsigned TotalBits = FullBits > LogitBits ? FullBits : LogitBits;
   localparam int unsigned RowBits = $clog2(MaxRows + 1);
+  localparam int unsigned Tail = Slope == 256 ? Stages : Stages + 1;  // from a beat to its logits
 
   typedef struct packed {
     logic head_first;  // beat of its head
@@ -67,8 +70,8 @@ module rf_attention_keys #(
   logic [Lanes*StateBits-1:0] query;
   logic empty, last_beat, issue, finish;
   tag_t tag;
-  tag_t [Stages:0] tag_q;         // beside the registers of rf_dot and the totals after them
-  logic [Stages:0] valid_q;       // of tag_q, the oldest in the high bit
+  tag_t [Tail:0] tag_q;           // beside the registers of rf_dot and the totals after them
+  logic [Tail:0] valid_q;         // of tag_q, the oldest in the high bit
   logic word_valid_q, close_q;
   tag_t word_tag_q;
 
@@ -122,8 +125,8 @@ module rf_attention_keys #(
     end else begin
       next_valid_q <= s_axis_cmd_tready ? s_axis_cmd_tvalid : !open_o;
       active_q     <= open_o || (active_q && !finish);
-      valid_q      <= {valid_q[Stages-1:0], issue};
-      word_valid_q <= valid_q[Stages];
+      valid_q      <= {valid_q[Tail-1:0], issue};
+      word_valid_q <= valid_q[Tail];
       close_q      <= word_valid_q && word_tag_q.last;
       if (word_valid_q && word_tag_q.row_last) begin
         write_row_o <= word_tag_q.last ? '0 : write_row_o + 1'b1;
@@ -141,6 +144,7 @@ module rf_attention_keys #(
   for (genvar g = 0; g < Groups; g++) begin : gen_group
     logic signed [DotBits-1:0] dot;
     logic signed [TotalBits-1:0] total_q;
+    logic signed [LogitBits-1:0] logit;
     rf_dot #(
         .Lanes(GroupLanes),
         .ABits(StateBits),
@@ -163,18 +167,48 @@ module rf_attention_keys #(
     ) u_requant (
         .data_i (total_q),
         .shift_i(tag_q[Stages].shift),
-        .data_o (logits[g*LogitBits+:LogitBits])
+        .data_o (logit)
     );
+    if (Slope == 256) begin : gen_logit
+      assign logits[g*LogitBits+:LogitBits] = logit;
+    end else begin : gen_slope
+      logic signed [LogitBits-1:0] logit_q;
+      always_ff @(posedge clk_i) begin
+        if (valid_q[Stages]) logit_q <= logit;
+      end
+      rf_leaky #(
+          .Bits (LogitBits),
+          .Slope(Slope)
+      ) u_leaky (
+          .data_i(logit_q),
+          .data_o(logits[g*LogitBits+:LogitBits])
+      );
+    end
+
+    logic counts;
+    assign counts = valid_q[Stages] && tag_q[Stages].head_last && !tag_q[Stages].empty;
+    logit_saturates_high : cover property (
+      @(posedge clk_i) disable iff (!rst_ni)
+      counts && u_requant.rounded > u_requant.Max);
+    logit_saturates_low : cover property (
+      @(posedge clk_i) disable iff (!rst_ni)
+      counts && u_requant.rounded < u_requant.Min);
+    logit_tie_up : cover property (
+      @(posedge clk_i) disable iff (!rst_ni)
+      counts && u_requant.half && !u_requant.rest && u_requant.up);
+    logit_tie_down : cover property (
+      @(posedge clk_i) disable iff (!rst_ni)
+      counts && u_requant.half && !u_requant.rest && !u_requant.up);
   end
 
   // The tags follow the beats; the heads of a row gather in a word, head 0 in the low bits.
   always_ff @(posedge clk_i) begin
     if (issue) tag_q[0] <= tag;
-    for (int unsigned s = 1; s <= Stages; s++) begin
+    for (int unsigned s = 1; s <= Tail; s++) begin
       if (valid_q[s-1]) tag_q[s] <= tag_q[s-1];
     end
-    if (valid_q[Stages]) word_tag_q <= tag_q[Stages];
-    if (valid_q[Stages] && tag_q[Stages].head_last) begin
+    if (valid_q[Tail]) word_tag_q <= tag_q[Tail];
+    if (valid_q[Tail] && tag_q[Tail].head_last) begin
       write_word_o <= WordBits'({logits, write_word_o} >> (Groups * LogitBits));
     end
   end
@@ -189,7 +223,17 @@ module rf_attention_keys #(
       if (write_o && (word_tag_q.first || logit > max_q)) max_q <= logit;
     end
     assign max_o[h*LogitBits+:LogitBits] = max_q;
+    max_rises : cover property (
+      @(posedge clk_i) disable iff (!rst_ni) write_o && !word_tag_q.first && logit > max_q);
+    max_stays : cover property (
+      @(posedge clk_i) disable iff (!rst_ni) write_o && !word_tag_q.first && logit == max_q);
   end
+
+  empty_request : cover property (@(posedge clk_i) disable iff (!rst_ni) issue && empty);
+  key_waited_for : cover property (
+    @(posedge clk_i) disable iff (!rst_ni) s_axis_key_tready && !s_axis_key_tvalid);
+  bank_waited_for : cover property (
+    @(posedge clk_i) disable iff (!rst_ni) next_valid_q && !active_q && !free_i);
 
   logic unused_bits;
   assign unused_bits = ^{s_axis_key_tdata, word_tag_q, next_q};

@@ -39,9 +39,9 @@ module rf_attention_values #(
   localparam int unsigned Lanes = Dim * ValueBits < BeatBits ? Dim : BeatBits / ValueBits;
   localparam int unsigned Beats = Dim / Lanes;
   localparam int unsigned BeatIdx = Beats > 1 ? $clog2(Beats) : 1;
-  localparam int unsigned HeadDim = Dim / Heads;
+  localparam int unsigned HeadDim = Heads > 0 ? Dim / Heads : Dim;
   localparam int unsigned Groups = Lanes > HeadDim ? Lanes / HeadDim : 1;  // heads of a beat
-  localparam int unsigned HeadBeats = Dim / Heads * Groups / Lanes;        // beats of these heads
+  localparam int unsigned HeadBeats = HeadDim * Groups / Lanes;            // beats of these heads
   localparam int unsigned WeightBits = 8;
   localparam int unsigned WeightSumBits = WeightBits + $clog2(MaxRows);  // MaxRows times 255
   localparam int unsigned SumBits = ValueBits + WeightSumBits;           // and the lowest value
@@ -229,6 +229,13 @@ module rf_attention_values #(
       .m_axis_vec_tvalid,
       .m_axis_vec_tready
   );
+
+  value_waited_for : cover property (
+    @(posedge clk_i) disable iff (!rst_ni) s_axis_value_tready && !s_axis_value_tvalid);
+  weights_waited_for : cover property (
+    @(posedge clk_i) disable iff (!rst_ni) s_axis_value_tvalid && !s_axis_value_tready);
+  division_waited_for : cover property (
+    @(posedge clk_i) disable iff (!rst_ni) state_q == Close && !finish);
 
   if (Lanes * ValueBits < BeatBits) begin : gen_short_row
     logic unused_value;
