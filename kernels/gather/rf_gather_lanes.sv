@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reduces the rows of a table lane by lane to their (weighted) sum or maximum: one beat a cycle,
+// in the result 1 cycle after it, 3 with weights. Two banks: one fills while the other is read.
+
+module rf_gather_lanes #(
+    parameter int unsigned Lanes = 64,      // elements of a beat, even when there are weights
+    parameter int unsigned Beats = 1,       // of a row
+    parameter int unsigned ElemBits = 8,    // of a signed element
+    parameter int unsigned WeightBits = 0,  // of the row's signed weight; 0: there is none
+    parameter bit          WithMax = 0,     // maxima too; 0: max_i is not used
+    parameter int unsigned SumBits = 18,    // of a signed sum
+    parameter int unsigned ReadLanes = 8,   // results read at once
+    localparam int unsigned WeightPort = WeightBits > 0 ? WeightBits : 1,
+    localparam int unsigned BeatIdx = Beats > 1 ? $clog2(Beats) : 1,
+    localparam int unsigned Chunks = Lanes * Beats / ReadLanes,
+    localparam int unsigned ChunkIdx = Chunks > 1 ? $clog2(Chunks) : 1
+) (
+    input  logic                         clk_i,
+    input  logic                         step_i,       // the pipeline moves
+    input  logic [Lanes*ElemBits-1:0]    data_i,       // a beat enters the pipeline,
+    input  logic [WeightPort-1:0]        weight_i,     // with the weight of its row
+    input  logic                         add_i,        // the beat at the pipeline's end counts: it
+    input  logic                         first_i,      // belongs to the first row of a result,
+    input  logic                         max_i,        // which is a maximum,
+    input  logic                         bank_i,       // in this bank;
+    input  logic [BeatIdx-1:0]           beat_i,       // which beat of the row it is
+    input  logic                         read_i,       // read results: they stand in read_o from
+    input  logic                         read_bank_i,  // the next cycle to the next read
+    input  logic [ChunkIdx-1:0]          read_chunk_i,
+    output logic [ReadLanes*SumBits-1:0] read_o
+);
+
+  localparam int unsigned TermBits = ElemBits + WeightBits;  // a product fits: -2^(TermBits-2) up
+  localparam int unsigned PerBeat = Lanes / ReadLanes;       // chunks of a beat
+  localparam int unsigned LaneIdx = Lanes > 1 ? $clog2(Lanes) : 1;
+
+  if (Lanes % ReadLanes != 0 || (WeightBits > 0 && Lanes % 2 != 0)) begin : gen_bad_lanes
+    $fatal(1, "rf_gather_lanes: Lanes must be a multiple of ReadLanes, and even with weights");
+  end
+  if (SumBits < TermBits) begin : gen_bad_sum
+    $fatal(1, "rf_gather_lanes: SumBits must hold at least one term");
+  end
+
+  logic signed [TermBits-1:0] term[Lanes];
+  logic signed [SumBits-1:0] even[Lanes], odd[Lanes];  // the banks, at the beat that is read
+
+  if (WeightBits > 0) begin : gen_weighted
+    // Two lanes share a multiplier: (b * 2^TermBits + a) * w holds both products, a * w in the
+    // low bits; a negative one borrows 1 from b * w, which is given back.
+    localparam int unsigned PairBits = ElemBits + TermBits + 1;
+    logic signed [WeightBits-1:0] weight_q;
+    always_ff @(posedge clk_i) if (step_i) weight_q <= weight_i;
+
+    for (genvar p = 0; p < Lanes / 2; p++) begin : gen_pair
+      logic signed [ElemBits-1:0] a, b;
+      logic signed [PairBits-1:0] pair_q;
+      logic signed [PairBits+WeightBits-1:0] product_q;
+      assign a = data_i[2*p*ElemBits+:ElemBits];
+      assign b = data_i[(2*p+1)*ElemBits+:ElemBits];
+      always_ff @(posedge clk_i) begin
+        if (step_i) begin
+          pair_q <= (PairBits'(b) <<< TermBits) + PairBits'(a);
+          product_q <= pair_q * weight_q;
+        end
+      end
+      logic unused_sign;
+      assign unused_sign = ^product_q[PairBits+WeightBits-1:2*TermBits];
+      assign term[2*p] = product_q[TermBits-1:0];
+      assign term[2*p+1] = product_q[2*TermBits-1:TermBits] + TermBits'(product_q[TermBits-1]);
+    end
+  end else begin : gen_plain
+    logic unused_weight;
+    assign unused_weight = ^{weight_i, step_i};
+    for (genvar l = 0; l < Lanes; l++) begin : gen_element
+      assign term[l] = data_i[l*ElemBits+:ElemBits];
+    end
+  end
+
+  for (genvar l = 0; l < Lanes; l++) begin : gen_lane
+    logic signed [SumBits-1:0] sum, total, value;
+    assign value = SumBits'(term[l]);
+
+    if (WithMax) begin : gen_max
+      logic keep;
+      assign keep = sum > value;
+      always_comb begin
+        total = value + ((first_i || max_i) ? '0 : sum);
+        if (max_i && !first_i && keep) total = sum;
+      end
+    end else begin : gen_sum
+      assign total = value + (first_i ? '0 : sum);
+    end
+
+    if (Beats == 1) begin : gen_registers
+      logic signed [SumBits-1:0] even_q, odd_q;
+      assign sum = bank_i ? odd_q : even_q;
+      always_ff @(posedge clk_i) begin
+        if (add_i && bank_i) odd_q <= total;
+        if (add_i && !bank_i) even_q <= total;
+      end
+      assign even[l] = even_q;
+      assign odd[l] = odd_q;
+    end else begin : gen_memory
+      logic signed [SumBits-1:0] memory[2*Beats];
+      logic [BeatIdx:0] write_at, read_at;
+      assign write_at = {bank_i, beat_i};
+      assign read_at = {read_bank_i, BeatIdx'(read_chunk_i / ChunkIdx'(PerBeat))};
+      assign sum = memory[write_at];
+      always_ff @(posedge clk_i) if (add_i) memory[write_at] <= total;
+      assign even[l] = memory[read_at];
+      assign odd[l] = even[l];
+    end
+  end
+
+  for (genvar j = 0; j < ReadLanes; j++) begin : gen_read
+    logic signed [SumBits-1:0] sum_q;
+    logic [LaneIdx-1:0] lane;
+    assign lane = LaneIdx'(32'(read_chunk_i) % PerBeat * ReadLanes + j);
+    always_ff @(posedge clk_i) if (read_i) sum_q <= read_bank_i ? odd[lane] : even[lane];
+    assign read_o[j*SumBits+:SumBits] = sum_q;
+  end
+
+  logic unused_bits;
+  assign unused_bits = ^{beat_i, read_chunk_i, max_i};
+
+endmodule
