@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from recfabric.kernels.hotpath._registers import FIELDS
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.hotpath.image import PAGE
 
@@ -21,6 +22,7 @@ Bytes = npt.NDArray[np.uint8]
 
 MODE_RUN = 0
 MODE_LOAD = 1
+MODE_BATCH = 2
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,35 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Status:
-    """What the kernel says of its last request; all False when it was answered."""
+    """What the kernel says of a request or of all of a run; all False when it was answered."""
 
     bus_error: bool = False
     bad_row: bool = False
     bad_seen: bool = False
     bad_argument: bool = False
 
+    @classmethod
+    def of(cls, word: int) -> Status:
+        """From the bits of the status register or of a record."""
+        return cls(**{name: bool(word >> low & 1) for name, (low, _) in FIELDS["status"].items()})
+
+    def word(self) -> int:
+        """The bits, as the kernel writes them."""
+        return sum(int(getattr(self, n)) << low for n, (low, _) in FIELDS["status"].items())
+
+    def faults(self) -> str:
+        """The names of what is wrong, for a sentence; empty where nothing is."""
+        return " and ".join(name for name in FIELDS["status"] if getattr(self, name))
+
 
 @dataclass(frozen=True)
 class Cycles:
-    """Clock cycles from the start to the end of each stage, and beats read from memory."""
+    """Clock cycles from a request's opening to the end of each stage, and beats read from memory.
+
+    ``end``: the cycle of the run in which the request ended. In a batch requests overlap:
+    ``total`` holds the waiting for the ones before, ``beats_read`` counts all that was read since
+    the request before ended, and the time a request costs is the distance of two ends.
+    """
 
     gather: int
     attention: int
@@ -51,18 +71,19 @@ class Cycles:
     scan: int
     total: int
     beats_read: int
+    end: int
 
 
 @dataclass(frozen=True)
 class Completion:
-    """The end of a request. ``cycles`` is None on a device that has no clock."""
+    """The end of a run. ``cycles``: of its last request, None on a device that has no clock."""
 
     status: Status
     cycles: Cycles | None = None
 
 
 class Device(Protocol):
-    """One kernel with its memory. One request at a time; not thread-safe."""
+    """One kernel with its memory. One run at a time; not thread-safe."""
 
     name: str
     config: HotPathConfig

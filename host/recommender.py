@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from recfabric.contract import Contract
-from recfabric.errors import RequestError
+from recfabric.errors import DeviceError, RequestError
 from recfabric.host.device import Cycles, Device
-from recfabric.host.driver import HotPathDriver
+from recfabric.host.driver import Answer, Failed, HotPathDriver, Query
 from recfabric.host.soft import SoftDevice
 from recfabric.kernels.hotpath.config import HotPathConfig
 
@@ -51,6 +51,39 @@ class Recommender:
         catalogue has no more. Raises RequestError for an unknown item, a k outside 1 and the
         device's limit, or more items to leave out than the device holds.
         """
+        rows, seen = self._rows_of(history, k, exclude)
+        if not len(rows):
+            return self._popular(seen, k)
+        return self._tokens(self.driver.request(rows, seen, k))
+
+    def recommend_many(
+        self, histories: Sequence[Sequence[str]], k: int = 10
+    ) -> list[Recommendation]:
+        """:meth:`recommend` for many histories, overlapped on the device; one entry for each.
+
+        Raises as :meth:`recommend` does, and DeviceError where the device reports a fault.
+        """
+        asked = [self._rows_of(history, k, ()) for history in histories]
+        queries = [Query(rows, seen, k) for rows, seen in asked if len(rows)]
+        outcomes = iter(self.driver.request_many(queries))
+        given = []
+        for rows, seen in asked:
+            if not len(rows):
+                given.append(self._popular(seen, k))
+                continue
+            outcome = next(outcomes)
+            if isinstance(outcome, Failed):
+                raise DeviceError(
+                    f"The device '{self.driver.device.name}' reports {outcome.status.faults()} for "
+                    f"request {len(given)}; see the status register in kernels/hotpath/README.md."
+                )
+            given.append(self._tokens(outcome))
+        return given
+
+    def _rows_of(
+        self, history: Sequence[str], k: int, exclude: Sequence[str]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The history's latest rows and the rows to leave out."""
         config = self.driver.device.config
         if not 1 <= k <= config.k_max:
             raise RequestError(
@@ -63,9 +96,9 @@ class Recommender:
                 f"{len(seen)} items are to be left out but this device holds {config.max_seen}; "
                 "shorten the history or the exclusions."
             )
-        if not len(rows):
-            return self._popular(seen, k)
-        answer = self.driver.request(rows[-self.contract.shape.max_history :], seen, k)
+        return rows[-self.contract.shape.max_history :], seen
+
+    def _tokens(self, answer: Answer) -> Recommendation:
         found = answer.rows >= 0
         scale = self.contract.formats.score.scale
         return Recommendation(

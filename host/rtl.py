@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 
 from recfabric.errors import DeviceError, DeviceTimeoutError
 from recfabric.host.device import (
@@ -17,13 +18,14 @@ from recfabric.host.device import (
     Status,
     check_range,
 )
-from recfabric.kernels.hotpath._registers import FIELDS, OFFSETS
+from recfabric.kernels.hotpath._registers import OFFSETS
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.sim.verilated import MemoryModel, VerilatedKernel
 
 _CHUNK = 100_000  # cycles between two looks at the clock
-_COUNTERS = {f.name: f"cycles_{f.name}" for f in fields(Cycles) if f.name != "beats_read"} | {
-    "beats_read": "beats_read"
+_COUNTERS = {f.name: f"cycles_{f.name}" for f in fields(Cycles)} | {
+    "beats_read": "beats_read",
+    "end": "cycles_total",
 }
 
 
@@ -38,9 +40,11 @@ class RtlDevice:
         *,
         memory_bytes: int = 1 << 26,
         memory: MemoryModel | None = None,
+        slots: tuple[Path, ...] = (),
     ) -> None:
+        """``slots``: SystemVerilog files in place of the kernels' own, such as a ``rf_fuse.sv``."""
         self.config = config
-        self.kernel = VerilatedKernel(config, memory_bytes=memory_bytes, memory=memory)
+        self.kernel = VerilatedKernel(config, memory_bytes=memory_bytes, memory=memory, slots=slots)
         self._pages = PageAllocator(memory_bytes)
         self._memory_bytes = memory_bytes
         self._set: dict[str, int] = {}
@@ -110,8 +114,7 @@ class RtlDevice:
             self.kernel.write_register(OFFSETS[f"{name}_hi"], value >> 32)
 
     def _status(self) -> Status:
-        word = self.kernel.read_register(OFFSETS["status"])
-        return Status(**{f: bool(word >> low & 1) for f, (low, _) in FIELDS["status"].items()})
+        return Status.of(self.kernel.read_register(OFFSETS["status"]))
 
     def _cycles(self) -> Cycles:
         read = self.kernel.read_register

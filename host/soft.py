@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from recfabric.contract import SHIFT_LIMITS, Shifts
 from recfabric.errors import DeviceError
 from recfabric.host.device import (
+    MODE_BATCH,
     MODE_LOAD,
     MODE_RUN,
     Buffer,
@@ -20,11 +22,14 @@ from recfabric.host.device import (
     check_range,
 )
 from recfabric.kernels.dense.model import weights_of_beats
+from recfabric.kernels.hotpath.batch import DESCRIPTOR, RECORD
 from recfabric.kernels.hotpath.config import HotPathConfig
-from recfabric.kernels.hotpath.image import PAGE, unpack_rows
+from recfabric.kernels.hotpath.image import PAGE, share_names, unpack_rows
 from recfabric.kernels.hotpath.model import HotPath
+from recfabric.kernels.topk.model import port_rows
 
-_TABLES = ("message", "key", "value", "item", "bias", "weight")
+_TABLES = ("message", "key", "value", "bias", "weight")
+_NOTHING = np.zeros(0, "<u4")
 _SHIFTS = ("gather", "logit", "attention", "fuse", "term")
 _DECODED_FROM = (*_TABLES, "n_items", *(f"{name}_shift" for name in _SHIFTS))
 
@@ -72,15 +77,18 @@ class SoftDevice:
         return self._memory[buffer.address][offset : offset + size].copy()
 
     def start(self, arguments: Mapping[str, int]) -> None:
-        """Run the request or the load at once."""
+        """Run the request, the batch or the load at once."""
         self._arguments.update(arguments)
-        a = self._arguments
-        if a["mode"] == MODE_LOAD:
+        mode = self._arguments["mode"]
+        if mode == MODE_LOAD:
             self._load()
+            self._completion = Completion(Status())
         elif self._bad_argument():
             self._completion = Completion(Status(bad_argument=True))
+        elif mode == MODE_BATCH:
+            self._completion = Completion(self._batch())
         else:
-            self._completion = Completion(self._answer())
+            self._completion = Completion(self._request())
 
     def wait(self, timeout_s: float) -> Completion:
         """The completion of the last start."""
@@ -94,16 +102,41 @@ class SoftDevice:
         self._memory.clear()
 
     def _bad_argument(self) -> bool:
-        a, c = self._arguments, self.config
+        """Whether an argument that all requests share is out of its range."""
+        a = self._arguments
         return not (
-            a["mode"] == MODE_RUN
-            and 0 <= a["norm"] <= 0xFFFF
+            a["mode"] in (MODE_RUN, MODE_BATCH)
             and all(0 <= a[f"{n}_shift"] <= limit for n, limit in SHIFT_LIMITS.items())
+            and 1 <= a["n_items"] <= 1 << 24
+            and (a["mode"] == MODE_RUN or 1 <= a["count"] <= 1 << 24)
+        )
+
+    def _batch(self) -> Status:
+        """Every request of the descriptors; its status goes into its record."""
+        a = self._arguments
+        size = a["count"] * DESCRIPTOR.itemsize
+        requests = self._view(a["descriptor"], size).copy().view(DESCRIPTOR)
+        word = 0
+        for i, request in enumerate(requests):
+            names = DESCRIPTOR.names or ()
+            a.update({n: int(request[n]) for n in names if n != "reserved"})
+            status = self._request()
+            word |= status.word()
+            record = np.zeros(1, RECORD)
+            record["status"] = status.word()
+            place = self._view(a["record"] + i * RECORD.itemsize, RECORD.itemsize // 2)
+            place[:] = record.view(np.uint8)[: len(place)]
+        return Status.of(word)
+
+    def _request(self) -> Status:
+        a, c = self._arguments, self.config
+        good = (
+            0 <= a["norm"] <= 0xFFFF
             and 1 <= a["k"] <= c.k_max
             and 0 <= a["n_history"] <= c.max_rows
             and 0 <= a["n_seen"] <= c.max_seen
-            and 1 <= a["n_items"] <= 1 << 24
         )
+        return self._answer() if good else Status(bad_argument=True)
 
     def _load(self) -> None:
         c = self.config
@@ -112,7 +145,6 @@ class SoftDevice:
             image, rows=c.dim, cols=2 * c.dim, pe=c.pe, simd=c.simd, beat_bits=c.beat_bits
         )
         self._model = None
-        self._completion = Completion(Status())
 
     def _answer(self) -> Status:
         a = self._arguments
@@ -123,24 +155,31 @@ class SoftDevice:
             np.where(history < a["n_items"], history, 0).astype(np.int64), a["norm"], seen, a["k"]
         )
         answer = np.stack([rows.astype("<i4"), scores.astype("<i4")], axis=1)
-        self._memory[a["result"]][: 8 * a["k"]] = answer.reshape(-1).view(np.uint8)
+        self._view(a["result"], 8 * a["k"])[:] = answer.reshape(-1).view(np.uint8)
         return Status(bad_row=bad_row, bad_seen=bool((np.diff(seen) <= 0).any()))
 
     def _list(self, name: str, count: int) -> npt.NDArray[np.uint32]:
-        return self._memory[self._arguments[name]][: 4 * count].view("<u4")
+        return self._view(self._arguments[name], 4 * count).view("<u4") if count else _NOTHING
+
+    def _view(self, address: int, size: int) -> Bytes:
+        """Memory from an address on, wherever in a buffer it lies."""
+        bases = list(self._memory)  # in ascending order: addresses are given out that way
+        base = bases[bisect_right(bases, address) - 1]
+        return self._memory[base][address - base : address - base + size]
 
     def _hot_path(self) -> HotPath:
         a, c = self._arguments, self.config
-        places = tuple(a[name] for name in _DECODED_FROM)
+        places = tuple(a[name] for name in (*_DECODED_FROM, *share_names(c)))
         if self._model is not None and self._decoded_for == places:
             return self._model
         if self._fuse is None:
             raise DeviceError("The fuse layer's weights were never loaded (mode 1).")
         n = a["n_items"]
-        rows = {
-            t: self._rows(t, n, c.row_bytes(t) if t != "item" else c.dim * c.item_bits // 8)
-            for t in ("message", "key", "value", "item")
-        }
+        rows = {t: self._rows(t, t, n, c.row_bytes(t)) for t in ("message", "key", "value")}
+        rows["item"] = np.empty((n, c.dim), np.int8)
+        shares = port_rows(n, ports=c.scan_ports, lanes=c.port_lanes)
+        for name, share in zip(share_names(c), shares, strict=True):
+            rows["item"][share] = self._rows(name, "item", len(share), c.dim * c.item_bits // 8)
         self._model = HotPath(
             **rows,
             bias=self._memory[a["bias"]][: 2 * n].view("<i2"),
@@ -153,7 +192,7 @@ class SoftDevice:
         return self._model
 
     def _rows(
-        self, table: str, count: int, row_bytes: int
+        self, region: str, table: str, count: int, row_bytes: int
     ) -> np.ndarray[tuple[int, int], np.dtype[np.int8]]:
-        raw = self._memory[self._arguments[table]][: count * row_bytes].reshape(count, row_bytes)
+        raw = self._memory[self._arguments[region]][: count * row_bytes].reshape(count, row_bytes)
         return unpack_rows(raw, getattr(self.config, f"{table}_bits"), self.config.dim)

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from recfabric.contract import Contract
+from recfabric.errors import DeviceError
 from recfabric.host.device import Cycles, Device
-from recfabric.host.driver import HotPathDriver
+from recfabric.host.driver import BATCH, Answer, Failed, HotPathDriver, Query
 from recfabric.requests import Requests
 
 Int32 = npt.NDArray[np.int32]
@@ -44,18 +45,32 @@ def answer_all(
     requests: Requests,
     *,
     k: int = 10,
-    advance: Callable[[], None] = lambda: None,
+    batch: int = BATCH,
+    advance: Callable[[int], None] = lambda count: None,
 ) -> Answers:
-    """Send every request to a device; ``advance`` is called after each."""
+    """Send every request to a device, ``batch`` in one run; with 1, each in a run of its own.
+
+    ``advance`` is called with the number of requests after each run. Raises DeviceError for a
+    request that the device does not answer.
+    """
     driver = HotPathDriver(device, contract)
     rows, scores = np.zeros((2, len(requests), k), np.int32)
     cycles = []
-    for i in range(len(requests)):
-        answer = driver.request(requests.history[i], requests.seen[i], k)
-        rows[i], scores[i] = answer.rows, answer.scores
-        cycles += [answer.cycles] if answer.cycles else []
-        advance()
+    for begin in range(0, len(requests), batch):
+        numbers = range(begin, min(begin + batch, len(requests)))
+        queries = [Query(requests.history[i], requests.seen[i], k) for i in numbers]
+        answers = _one_by_one(driver, queries) if batch == 1 else driver.request_many(queries)
+        for i, answer in zip(numbers, answers, strict=True):
+            if isinstance(answer, Failed):
+                raise DeviceError(f"Request {i}: '{device.name}' says {answer.status.faults()}.")
+            rows[i], scores[i] = answer.rows, answer.scores
+            cycles += [answer.cycles] if answer.cycles else []
+        advance(len(numbers))
     return Answers(device.name, rows, scores, tuple(cycles))
+
+
+def _one_by_one(driver: HotPathDriver, queries: Sequence[Query]) -> list[Answer | Failed]:
+    return [driver.request(query.history, query.seen, query.k) for query in queries]
 
 
 def compare(left: Answers, right: Answers) -> Equivalence:

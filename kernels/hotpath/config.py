@@ -18,6 +18,7 @@ _CHOICES: dict[str, tuple[int, ...]] = {
     "value_bits": (4, 8),
     "item_bits": (4, 8),
     "beat_bits": (64, 128, 256, 512),
+    "scan_ports": (1, 2, 4, 8, 16),
 }
 _RANGES: dict[str, tuple[int, int]] = {
     "max_rows": (2, 1024),
@@ -35,7 +36,8 @@ class HotPathConfig:
     ``beat_bits``: of the AXI4 port; ``max_rows``: longest history; ``max_seen``: longest seen
     list; ``k_max``: most answers; ``pe``, ``simd``: folding of the fuse layer;
     ``requant_lanes``: elements requantised a cycle; ``fifo_depth``: beats asked for ahead;
-    ``max_burst``: beats of an AXI burst.
+    ``max_burst``: beats of an AXI burst; ``scan_ports``: AXI4 ports that the items come through,
+    beside the first one where there are several.
     """
 
     dim: int = 64
@@ -51,8 +53,9 @@ class HotPathConfig:
     pe: int = 16
     simd: int = 16
     requant_lanes: int = 8
-    fifo_depth: int = 512
+    fifo_depth: int = 256
     max_burst: int = 16
+    scan_ports: int = 1
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -76,6 +79,11 @@ class HotPathConfig:
             raise ConfigError(
                 f"The hardware's requant_lanes of {self.requant_lanes} is above the {lanes} "
                 "elements of a beat."
+            )
+        if self.lanes * 16 > self.beat_bits:
+            raise ConfigError(
+                f"The hardware's scan_ports of {self.scan_ports} scan {self.lanes} items at a time "
+                f"but a beat of {self.beat_bits} bits holds {self.beat_bits // 16} biases."
             )
         for name, whole in {
             "pe": self.dim,
@@ -126,21 +134,44 @@ class HotPathConfig:
         """Bytes of one beat of the memory port."""
         return self.beat_bits // 8
 
+    @property
+    def port_lanes(self) -> int:
+        """Items of a beat of the item table, or 1 where an item takes several beats."""
+        return max(1, self.beat_bits // (self.dim * self.item_bits))
+
+    @property
+    def lanes(self) -> int:
+        """Items that the scan takes at a time."""
+        return self.scan_ports * self.port_lanes
+
     def row_bytes(self, table: str) -> int:
         """Bytes from one row of a gathered table to the next: whole beats."""
         bits = self.dim * int(getattr(self, f"{table}_bits"))
         return max(bits // 8, self.beat_bytes)
 
     def bound_beats(self, shape: Shape, history: int) -> float:
-        """The memory bound of one request, in beats of this port and therefore in cycles.
+        """The memory bound of one request, in beats of a port and therefore in cycles.
 
         The bytes that must be read, whatever the design: history x (the three tables' rows and
-        a 4-byte id) + items x a row of the item table; biases and the seen list are not counted.
+        a 4-byte id) + items x a row of the item table, over the ports that share them; biases and
+        the seen list are not counted.
         """
         rows = sum(getattr(self, f"{t}_bits") for t in ("message", "key", "value")) * self.dim / 8
         item = self.dim * self.item_bits / 8
-        total = history * (rows + 4) + shape.items * item
+        total = history * (rows + 4) + shape.items * item / self.scan_ports
         return float(total / self.beat_bytes)
+
+    def scan_beats(self, items: int) -> int:
+        """Beats of one scan on the port with most of it: items, and with one port their biases."""
+        beats = max(1, self.dim * self.item_bits // self.beat_bits)
+        biases = -(-16 * items // self.beat_bits) if self.scan_ports == 1 else 0
+        return -(-items // self.lanes) * beats + biases
+
+    def front_beats(self, history: int, seen: int) -> int:
+        """Beats of a request's descriptor, lists and rows: all that is no scan."""
+        rows = sum(self.row_bytes(table) for table in ("message", "key", "value"))
+        lists = sum(-(-4 * length // self.beat_bytes) for length in (history, seen))
+        return history * rows // self.beat_bytes + lists + max(1, 512 // self.beat_bits)
 
     def describe(self) -> dict[str, Any]:
         """For a result's record."""

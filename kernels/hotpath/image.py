@@ -2,7 +2,8 @@
 """A contract as bytes in device memory, in the layout ``rf_hotpath`` reads.
 
 All numbers are little-endian; element 0 of a row lies in the low bits. Gathered tables have rows
-of whole beats, the item table has rows without gaps; every region starts on a 4 KiB page.
+of whole beats, the item table has rows without gaps; every region starts on a 4 KiB page. With
+several scan ports the item table lies in as many shares, which take its beats in turn.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from recfabric.contract import Contract
 from recfabric.errors import ConfigError
 from recfabric.kernels.dense.model import weight_beats
 from recfabric.kernels.hotpath.config import HotPathConfig
+from recfabric.kernels.topk.model import port_rows
 
 Bytes = npt.NDArray[np.uint8]
 PAGE = 4096
@@ -52,7 +54,10 @@ def memory_image(contract: Contract, config: HotPathConfig) -> dict[str, Bytes]:
         for name in ("message", "key", "value")
     }
     item_bytes = config.dim * config.item_bits // 8
-    image["item"] = pack_rows(t.item, config.item_bits, item_bytes).reshape(-1)
+    items = pack_rows(t.item, config.item_bits, item_bytes)
+    shares = port_rows(len(items), ports=config.scan_ports, lanes=config.port_lanes)
+    for name, rows in zip(share_names(config), shares, strict=True):
+        image[name] = items[rows].reshape(-1)
     image["bias"] = t.bias.astype("<i2").view(np.uint8)
     image["weight"] = np.asarray(
         weight_beats(
@@ -60,6 +65,11 @@ def memory_image(contract: Contract, config: HotPathConfig) -> dict[str, Bytes]:
         )
     ).reshape(-1)
     return {name: _whole_pages(region) for name, region in image.items()}
+
+
+def share_names(config: HotPathConfig) -> list[str]:
+    """The regions and address arguments of the item table's shares: item, item1, item2 ..."""
+    return [f"item{port or ''}" for port in range(config.scan_ports)]
 
 
 def check_fit(contract: Contract, config: HotPathConfig) -> None:
@@ -84,6 +94,6 @@ def check_fit(contract: Contract, config: HotPathConfig) -> None:
 
 
 def _whole_pages(region: Bytes) -> Bytes:
-    padded = np.zeros(-(-len(region) // PAGE) * PAGE, np.uint8)
+    padded = np.zeros(-(-max(len(region), 1) // PAGE) * PAGE, np.uint8)
     padded[: len(region)] = region
     return padded

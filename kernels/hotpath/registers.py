@@ -16,22 +16,23 @@ from typing import Any
 from recfabric.errors import MissingExtraError
 
 SOURCE = Path(__file__).parent / "rf_regs.rdl"
+MAX_PORTS = 16  # the offsets do not depend on how many of the ports there are
 CONSTANTS = Path(__file__).parent / "_registers.py"
 
 
-def generate(folder: Path) -> tuple[Path, Path]:
+def generate(folder: Path, ports: int = 1) -> tuple[Path, Path]:
     """The register block's package and module, written below ``folder`` once per content.
 
-    Raises MissingExtraError where PeakRDL is not installed.
+    ``ports``: shares of the item table. Raises MissingExtraError where PeakRDL is not installed.
     """
-    out = folder / f"registers-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:12]}"
+    out = folder / f"registers-{ports}-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:12]}"
     files = (out / "rf_regs_pkg.sv", out / "rf_regs.sv")
     if not all(path.exists() for path in files):
-        _export(out)
+        _export(out, ports)
     return files
 
 
-def _compile() -> Any:  # noqa: ANN401  (systemrdl has no types)
+def _compile(ports: int) -> Any:  # noqa: ANN401  (systemrdl has no types)
     try:
         from peakrdl_regblock.udps import ALL_UDPS
         from systemrdl import RDLCompiler
@@ -41,11 +42,13 @@ def _compile() -> Any:  # noqa: ANN401  (systemrdl has no types)
     for property_definition in ALL_UDPS:
         compiler.register_udp(property_definition)
     compiler.compile_file(str(SOURCE))
-    return compiler.elaborate()
+    return compiler.elaborate(
+        top_def_name="rf_regs", inst_name="rf_regs", parameters={"PORTS": ports}
+    )
 
 
-def _export(out: Path) -> None:
-    root = _compile()
+def _export(out: Path, ports: int) -> None:
+    root = _compile(ports)
     from peakrdl_regblock import RegblockExporter
     from peakrdl_regblock.cpuif.axi4lite import AXI4Lite_Cpuif_flattened
 
@@ -69,7 +72,7 @@ def constants() -> str:
         "# name: byte offset",
         "OFFSETS = {",
     ]
-    registers = list(_registers(_compile().top))
+    registers = list(_registers(_compile(MAX_PORTS).top))
     lines += [f'    "{name}": 0x{offset:02X},' for name, offset, _, _ in registers]
     lines += ["}", "", "# name: what it holds", "DESCRIPTIONS = {"]
     lines += [f'    "{name}": "{text}",' for name, _, text, _ in registers]
@@ -85,13 +88,14 @@ def constants() -> str:
 def _registers(top: Any) -> Iterator[tuple[str, int, str, dict[str, tuple[int, int]]]]:  # noqa: ANN401
     from systemrdl.node import RegNode
 
-    for node in top.descendants():
+    for node in top.descendants(unroll=True):
         if isinstance(node, RegNode):
             place = node.get_path_segment()
             parent = node.parent
             text = node.get_property("desc") or node.get_property("name")
             if parent is not top:
-                place = f"{parent.get_path_segment()}_{place}"
+                number = parent.current_idx[0] if parent.current_idx else 0
+                place = f"{parent.inst_name}{number or ''}_{place}"
                 text = parent.get_property("desc")
             fields = {f.inst_name: (f.low, f.width) for f in node.fields()}
             yield place, node.absolute_address, text, fields

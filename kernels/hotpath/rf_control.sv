@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel's control: register block, start and done (ap_ctrl_hs), checks of the arguments,
-// status of the last request and cycle counters. A request starts two cycles after its write.
+// The kernel's control: register block, start and done (ap_ctrl_hs), checks of the arguments that
+// all requests share, status of the last run. A run starts two cycles after its write.
 
 module rf_control #(
     parameter int unsigned Dim = 64,
@@ -10,27 +10,27 @@ module rf_control #(
     parameter int unsigned KeyBits = 8,
     parameter int unsigned ValueBits = 8,
     parameter int unsigned ItemBits = 8,
-    parameter int unsigned MaxRows = 1024,
-    parameter int unsigned MaxSeen = 2048,
-    parameter int unsigned KMax = 32
+    parameter int unsigned KMax = 32,
+    parameter int unsigned ScanPorts = 1
 ) (
-    input  logic                  clk_i,
-    input  logic                  rst_ni,
-    output rf_pkg::hotpath_args_t args_o,
-    output logic                  start_o,     // a pulse: answer a request
-    output logic                  load_o,      // a pulse: load the weights
-    input  logic                  done_i,      // a pulse: the request or the load has finished
-    input  logic                  gathered_i,  // pulses: a stage's vector is there
-    input  logic                  attended_i,
-    input  logic                  fused_i,
-    input  logic                  scanned_i,   // a pulse for every item beat; the last one counts
-    input  logic                  beat_i,      // a pulse for every beat read
-    input  logic                  bus_error_i,
-    input  logic                  bad_row_i,
-    input  logic                  bad_seen_i,
-    output logic                  interrupt_o,
+    input  logic                       clk_i,
+    input  logic                       rst_ni,
+    output rf_pkg::hotpath_args_t      args_o,
+    output logic [ScanPorts-1:0][63:0] item_o,   // addresses of the shares
+    output logic                       single_o,  // pulses: answer a request,
+    output logic                       batch_o,   // answer a batch,
+    output logic                       load_o,    // load the weights
+    input  logic                       done_i,    // a pulse: that has finished
+    input  rf_pkg::status_t            status_i,  // faults to remember
+    input  logic [31:0]                gather_i,  // times and beats of the last request
+    input  logic [31:0]                attention_i,
+    input  logic [31:0]                fuse_i,
+    input  logic [31:0]                scan_i,
+    input  logic [31:0]                total_i,
+    input  logic [31:0]                beats_i,
+    output logic                       interrupt_o,
 
-    input  logic [ 7:0] s_axi_control_awaddr,
+    input  logic [ 9:0] s_axi_control_awaddr,
     input  logic [ 2:0] s_axi_control_awprot,
     input  logic        s_axi_control_awvalid,
     output logic        s_axi_control_awready,
@@ -41,7 +41,7 @@ module rf_control #(
     output logic [ 1:0] s_axi_control_bresp,
     output logic        s_axi_control_bvalid,
     input  logic        s_axi_control_bready,
-    input  logic [ 7:0] s_axi_control_araddr,
+    input  logic [ 9:0] s_axi_control_araddr,
     input  logic [ 2:0] s_axi_control_arprot,
     input  logic        s_axi_control_arvalid,
     output logic        s_axi_control_arready,
@@ -51,63 +51,63 @@ module rf_control #(
     input  logic        s_axi_control_rready
 );
 
-  localparam logic [7:0] Version = 8'd1;
-  localparam logic [31:0] ModeRun = 32'd0;
+  import rf_pkg::*;
+
+  // What the kernels inside would name otherwise.
+  if (MessageBits != 4 && MessageBits != 8) begin : gen_bad_message
+    $fatal(1, "rf_control: MessageBits must be 4 or 8");
+  end
+  if (KeyBits != 4 && KeyBits != 8) begin : gen_bad_key
+    $fatal(1, "rf_control: KeyBits must be 4 or 8");
+  end
+  if (ValueBits != 4 && ValueBits != 8) begin : gen_bad_value
+    $fatal(1, "rf_control: ValueBits must be 4 or 8");
+  end
+  if (ItemBits != 4 && ItemBits != 8) begin : gen_bad_item
+    $fatal(1, "rf_control: ItemBits must be 4 or 8");
+  end
+
+  localparam logic [7:0] Version = 8'd2;
+  localparam logic [31:0] ModeSingle = 32'd0;
   localparam logic [31:0] ModeLoad = 32'd1;
+  localparam logic [31:0] ModeBatch = 32'd2;
   localparam logic [31:0] MaxItems = 32'd1 << 24;
+  localparam logic [31:0] MaxCount = 32'd1 << 24;
+  localparam int unsigned AddrBits = rf_regs_pkg::RF_REGS_MIN_ADDR_WIDTH;
 
   rf_regs_pkg::rf_regs__in_t hw_in;
   rf_regs_pkg::rf_regs__out_t hw_out;
 
   logic running_q, bad_argument, taken, finished;
-  logic bus_error_q, bad_row_q, bad_seen_q, bad_argument_q;
-  logic [31:0] gather_q, attention_q, fuse_q, scan_q, total_q, beats_q;
+  status_t status_q;
 
   assign taken = hw_out.ctrl.ap_start.value && !running_q;
   assign finished = (running_q && done_i) || (taken && bad_argument);
-  assign start_o = taken && !bad_argument && args_o.mode == ModeRun;
+  assign single_o = taken && !bad_argument && args_o.mode == ModeSingle;
+  assign batch_o = taken && !bad_argument && args_o.mode == ModeBatch;
   assign load_o = taken && !bad_argument && args_o.mode == ModeLoad;
 
   always_comb begin
-    bad_argument = args_o.mode != ModeLoad && args_o.mode != ModeRun;
-    if (args_o.mode == ModeRun) begin
-      bad_argument = args_o.k == '0 || args_o.k > KMax || args_o.n_history > MaxRows ||
-          args_o.n_seen > MaxSeen || args_o.n_items == '0 || args_o.n_items > MaxItems ||
-          args_o.norm > 32'd65535 || args_o.gather_shift > 32'd47 || args_o.logit_shift > 32'd31 ||
+    bad_argument = args_o.mode > ModeBatch;
+    if (args_o.mode == ModeSingle || args_o.mode == ModeBatch) begin
+      bad_argument = args_o.n_items == '0 || args_o.n_items > MaxItems ||
+          args_o.gather_shift > 32'd47 || args_o.logit_shift > 32'd31 ||
           args_o.attention_shift > 32'd47 || args_o.fuse_shift > 32'd31 ||
           args_o.term_shift > 32'd15;  // recfabric.contract.SHIFT_LIMITS
     end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) running_q <= 1'b0;
-    else running_q <= (taken && !bad_argument) || (running_q && !done_i);
+    if (args_o.mode == ModeBatch) begin
+      bad_argument = bad_argument || args_o.count == '0 || args_o.count > MaxCount;
+    end
   end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      {bus_error_q, bad_row_q, bad_seen_q, bad_argument_q} <= '0;
-    end else if (taken) begin
-      {bus_error_q, bad_row_q, bad_seen_q} <= '0;
-      bad_argument_q <= bad_argument;
+      running_q <= 1'b0;
+      status_q  <= '0;
     end else begin
-      bus_error_q <= bus_error_q | bus_error_i;
-      bad_row_q   <= bad_row_q | bad_row_i;
-      bad_seen_q  <= bad_seen_q | bad_seen_i;
-    end
-  end
-
-  // The counters stop with the request, so that a host reads them at leisure.
-  always_ff @(posedge clk_i) begin
-    if (taken) begin
-      {gather_q, attention_q, fuse_q, scan_q, total_q, beats_q} <= '0;
-    end else if (running_q) begin
-      total_q <= total_q + 32'd1;
-      if (beat_i) beats_q <= beats_q + 32'd1;
-      if (gathered_i) gather_q <= total_q;
-      if (attended_i) attention_q <= total_q;
-      if (fused_i) fuse_q <= total_q;
-      if (scanned_i) scan_q <= total_q;
+      running_q <= (taken && !bad_argument) || (running_q && !done_i);
+      if (taken) status_q <= '{bad_argument: bad_argument, default: '0};
+      else status_q <= status_q | status_i;
     end
   end
 
@@ -118,10 +118,10 @@ module rf_control #(
     hw_in.ctrl.ap_ready.hwset = finished;
     hw_in.isr.done.hwset = finished && hw_out.ier.done.value;
     hw_in.isr.ready.hwset = finished && hw_out.ier.ready.value;
-    hw_in.status.bus_error.next = bus_error_q;
-    hw_in.status.bad_row.next = bad_row_q;
-    hw_in.status.bad_seen.next = bad_seen_q;
-    hw_in.status.bad_argument.next = bad_argument_q;
+    hw_in.status.bus_error.next = status_q.bus_error;
+    hw_in.status.bad_row.next = status_q.bad_row;
+    hw_in.status.bad_seen.next = status_q.bad_seen;
+    hw_in.status.bad_argument.next = status_q.bad_argument;
     hw_in.geometry.dim_log2.next = 4'($clog2(Dim));
     hw_in.geometry.heads_log2.next = 2'($clog2(Heads));
     hw_in.geometry.beat_log2.next = 4'($clog2(BeatBits / 8));
@@ -131,12 +131,13 @@ module rf_control #(
     hw_in.geometry.item_int4.next = ItemBits == 4;
     hw_in.geometry.k_max.next = 8'(KMax);
     hw_in.geometry.version.next = Version;
-    hw_in.cycles_gather.value.next = gather_q;
-    hw_in.cycles_attention.value.next = attention_q;
-    hw_in.cycles_fuse.value.next = fuse_q;
-    hw_in.cycles_scan.value.next = scan_q;
-    hw_in.cycles_total.value.next = total_q;
-    hw_in.beats_read.value.next = beats_q;
+    hw_in.cycles_gather.value.next = gather_i;
+    hw_in.cycles_attention.value.next = attention_i;
+    hw_in.cycles_fuse.value.next = fuse_i;
+    hw_in.cycles_scan.value.next = scan_i;
+    hw_in.cycles_total.value.next = total_i;
+    hw_in.beats_read.value.next = beats_i;
+    hw_in.ports.count.next = 5'(ScanPorts);
   end
 
   assign interrupt_o = hw_out.gie.enable.value && (hw_out.isr.done.value || hw_out.isr.ready.value);
@@ -145,8 +146,10 @@ module rf_control #(
     args_o.message = {hw_out.message.hi.value.value, hw_out.message.lo.value.value};
     args_o.key = {hw_out.key.hi.value.value, hw_out.key.lo.value.value};
     args_o.value = {hw_out.value.hi.value.value, hw_out.value.lo.value.value};
-    args_o.item = {hw_out.item.hi.value.value, hw_out.item.lo.value.value};
     args_o.bias = {hw_out.bias.hi.value.value, hw_out.bias.lo.value.value};
+    args_o.descriptor = {hw_out.descriptor.hi.value.value, hw_out.descriptor.lo.value.value};
+    args_o.record = {hw_out.record.hi.value.value, hw_out.record.lo.value.value};
+    args_o.count = hw_out.count.value.value;
     args_o.weight = {hw_out.weight.hi.value.value, hw_out.weight.lo.value.value};
     args_o.history = {hw_out.history.hi.value.value, hw_out.history.lo.value.value};
     args_o.seen = {hw_out.seen.hi.value.value, hw_out.seen.lo.value.value};
@@ -164,12 +167,16 @@ module rf_control #(
     args_o.term_shift = hw_out.term_shift.value.value;
   end
 
+  for (genvar p = 0; p < ScanPorts; p++) begin : gen_share
+    assign item_o[p] = {hw_out.item[p].hi.value.value, hw_out.item[p].lo.value.value};
+  end
+
   rf_regs u_regs (
       .clk           (clk_i),
       .rst_n         (rst_ni),
       .s_axil_awready(s_axi_control_awready),
       .s_axil_awvalid(s_axi_control_awvalid),
-      .s_axil_awaddr (s_axi_control_awaddr),
+      .s_axil_awaddr (s_axi_control_awaddr[AddrBits-1:0]),
       .s_axil_awprot (s_axi_control_awprot),
       .s_axil_wready (s_axi_control_wready),
       .s_axil_wvalid (s_axi_control_wvalid),
@@ -180,7 +187,7 @@ module rf_control #(
       .s_axil_bresp  (s_axi_control_bresp),
       .s_axil_arready(s_axi_control_arready),
       .s_axil_arvalid(s_axi_control_arvalid),
-      .s_axil_araddr (s_axi_control_araddr),
+      .s_axil_araddr (s_axi_control_araddr[AddrBits-1:0]),
       .s_axil_arprot (s_axi_control_arprot),
       .s_axil_rready (s_axi_control_rready),
       .s_axil_rvalid (s_axi_control_rvalid),
@@ -189,5 +196,8 @@ module rf_control #(
       .hwif_in       (hw_in),
       .hwif_out      (hw_out)
   );
+
+  logic unused_addr;  // an address beyond the block is one within it
+  assign unused_addr = ^{s_axi_control_awaddr, s_axi_control_araddr};
 
 endmodule

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Issues the reads of the front end: the history, then its message, key and value rows, one read
+// command a cycle; or the weights of the fuse layer. The next request follows when the last row of
+// the one before is asked for.
+
+module rf_row_reads #(
+    parameter int unsigned BeatBits = 512,
+    parameter int unsigned Dim = 64,
+    parameter int unsigned MessageBits = 8,
+    parameter int unsigned KeyBits = 8,
+    parameter int unsigned ValueBits = 8,
+    parameter int unsigned WeightBeats = 132  // of the fuse layer's memory image
+) (
+    input  logic                  clk_i,
+    input  logic                  rst_ni,
+    input  rf_pkg::hotpath_args_t args_i,  // held while anything runs
+    input  logic                  load_i,  // a pulse: read the weights; only while nothing runs
+    input  rf_pkg::front_job_t    s_axis_job_tdata,
+    input  logic                  s_axis_job_tvalid,
+    output logic                  s_axis_job_tready,
+    output logic [15:0]           rows_o,  // of the request in hand
+    input  logic [31:0]           s_axis_id_tdata,
+    input  logic [1:0]            s_axis_id_tuser,
+    input  logic                  s_axis_id_tvalid,
+    output logic                  s_axis_id_tready,
+    input  logic                  history_idle_i,
+    output rf_pkg::read_cmd_t     m_axis_cmd_tdata,
+    output logic                  m_axis_cmd_tvalid,
+    input  logic                  m_axis_cmd_tready,
+    output logic                  issued_o,   // a pulse: all rows of the request are asked for
+    output logic                  bad_row_o,  // a pulse: a row beyond the catalogue, of
+    output rf_pkg::tag_t          tag_o       // the request of this tag
+);
+
+  import rf_pkg::*;
+
+  localparam int unsigned BeatLog2 = $clog2(BeatBits / 8);
+  localparam int unsigned IdsLog2 = BeatLog2 - 2;  // item rows of a beat, log2
+
+  function automatic int unsigned row_log2(int unsigned bits);  // bytes of a gathered row, log2
+    return Dim * bits > BeatBits ? $clog2(Dim * bits / 8) : BeatLog2;
+  endfunction
+
+  typedef enum logic [1:0] {
+    Idle,
+    Weights,
+    History,
+    Rows
+  } state_e;
+
+  state_e state_q, state_d;
+  front_job_t job_q;
+  logic id_bad;
+  logic [63:0] row;
+  logic [31:0] list_beats;
+
+  assign id_bad = s_axis_id_tdata >= args_i.n_items;
+  assign row = id_bad ? 64'd0 : 64'(s_axis_id_tdata);
+  assign list_beats = (32'(job_q.rows) + 32'((1 << IdsLog2) - 1)) >> IdsLog2;
+  assign rows_o = job_q.rows;
+  assign tag_o = job_q.tag;
+  assign s_axis_job_tready = state_q == Idle && !load_i;
+  assign s_axis_id_tready = state_q == Rows && m_axis_cmd_tready;
+  assign bad_row_o = s_axis_id_tvalid && s_axis_id_tready && id_bad;
+  assign issued_o = state_q == Rows && history_idle_i;
+
+  function automatic read_cmd_t row_cmd(logic [63:0] base, int unsigned size, dest_e dest);
+    return '{
+        tag: job_q.tag,
+        addr: base + (row << size),
+        beats: 32'd1 << (size - BeatLog2),
+        dest: dest
+    };
+  endfunction
+
+  always_comb begin
+    state_d = state_q;
+    m_axis_cmd_tvalid = 1'b0;
+    m_axis_cmd_tdata = '{tag: '0, addr: args_i.weight, beats: 32'(WeightBeats), dest: DestWeight};
+    unique case (state_q)
+      Idle: begin
+        if (load_i) state_d = Weights;
+        else if (s_axis_job_tvalid) state_d = History;
+      end
+      Weights: begin
+        m_axis_cmd_tvalid = 1'b1;
+        if (m_axis_cmd_tready) state_d = Idle;
+      end
+      History: begin
+        m_axis_cmd_tdata = '{
+            tag: job_q.tag, addr: job_q.history, beats: list_beats, dest: DestHistory
+        };
+        m_axis_cmd_tvalid = job_q.rows != '0;
+        if (m_axis_cmd_tready || !m_axis_cmd_tvalid) state_d = Rows;
+      end
+      default: begin
+        m_axis_cmd_tvalid = s_axis_id_tvalid;
+        unique case (s_axis_id_tuser)
+          2'd0: m_axis_cmd_tdata = row_cmd(args_i.message, row_log2(MessageBits), DestMessage);
+          2'd1: m_axis_cmd_tdata = row_cmd(args_i.key, row_log2(KeyBits), DestKey);
+          default: m_axis_cmd_tdata = row_cmd(args_i.value, row_log2(ValueBits), DestValue);
+        endcase
+        if (history_idle_i) state_d = Idle;
+      end
+    endcase
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) state_q <= Idle;
+    else state_q <= state_d;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (s_axis_job_tvalid && s_axis_job_tready) job_q <= s_axis_job_tdata;
+  end
+
+  logic unused_bits;
+  assign unused_bits = ^{args_i, job_q.norm};
+
+endmodule

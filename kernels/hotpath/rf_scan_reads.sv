@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Issues the reads of one port's share of the catalogue: a beat of biases, then the items that it
+// covers, and so on; one command a cycle.
+
+module rf_scan_reads #(
+    parameter int unsigned BeatBits = 512,  // of the memory port
+    parameter int unsigned GroupBeats = 1,  // beats of a group: of an item, or of items in a beat
+    parameter int unsigned BiasGroups = 32  // groups that a beat of biases covers
+) (
+    input  logic              clk_i,
+    input  logic              rst_ni,
+    input  logic              start_i,   // a pulse, only while idle: reads the share once
+    input  rf_pkg::tag_t      tag_i,
+    input  logic [31:0]       groups_i,  // of the share, at least 1
+    input  logic [63:0]       item_i,
+    input  logic [63:0]       bias_i,
+    output logic              idle_o,    // everything is asked for
+    output rf_pkg::read_cmd_t m_axis_cmd_tdata,
+    output logic              m_axis_cmd_tvalid,
+    input  logic              m_axis_cmd_tready
+);
+
+  import rf_pkg::*;
+
+  localparam int unsigned BeatLog2 = $clog2(BeatBits / 8);
+
+  logic [31:0] left_q, chunk, chunk_beats;  // groups not yet asked for; those of the next bias beat
+  logic [63:0] bias_q, item_q;
+  tag_t tag_q;
+  logic items_q, given;  // the items are next, not their biases
+
+  assign idle_o = left_q == '0;
+  assign chunk = left_q < BiasGroups ? left_q : BiasGroups;
+  assign chunk_beats = chunk * GroupBeats;
+  assign m_axis_cmd_tvalid = !idle_o;
+  assign m_axis_cmd_tdata = items_q ?
+      '{tag: tag_q, addr: item_q, beats: chunk_beats, dest: DestItem} :
+      '{tag: tag_q, addr: bias_q, beats: 32'd1, dest: DestTerm};
+  assign given = m_axis_cmd_tvalid && m_axis_cmd_tready;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      left_q  <= '0;
+      items_q <= 1'b0;
+    end else if (start_i) begin
+      left_q  <= groups_i;
+      items_q <= 1'b0;
+    end else if (given) begin
+      items_q <= !items_q;
+      if (items_q) left_q <= left_q - chunk;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (start_i) begin
+      tag_q  <= tag_i;
+      bias_q <= bias_i;
+      item_q <= item_i;
+    end else if (given) begin
+      if (items_q) item_q <= item_q + (64'(chunk_beats) << BeatLog2);
+      else bias_q <= bias_q + 64'(BeatBits / 8);
+    end
+  end
+
+  only_while_idle : assert property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    start_i |-> idle_o && groups_i != '0);
+
+endmodule
