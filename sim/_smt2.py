@@ -13,8 +13,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-# The design's own concurrent assertions: read_slang takes some of their forms only.
-_CONCURRENT = re.compile(r"^\s*\w+ : assert property \(.*?\);$", re.DOTALL | re.MULTILINE)
+# The design's own concurrent assertions and cover points: read_slang takes some of their forms.
+_CONCURRENT = re.compile(r"^\s*\w+ : (?:assert|cover) property \(.*?\);$", re.DOTALL | re.MULTILINE)
 _PASSES = (
     "memory_nordff",
     "memory_map -formal",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from recfabric.config import build_dir
 from recfabric.errors import MissingExtraError
 from recfabric.kernels.sources import sources
 from recfabric.sim import verilator
+from recfabric.sim.coverage import read_hits
 from recfabric.sim.faults import Fault as Fault
 from recfabric.sim.faults import plant
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _ARGS = (
     *verilator.WARNINGS,
     "--assert",
+    "--coverage-user",
     "--x-assign",
     "unique",
     "--x-initial",
@@ -42,6 +44,11 @@ class Outcome:
     passed: tuple[str, ...]
     failed: tuple[str, ...]
     log: Path
+    hits: Mapping[str, int]  # of the RTL's cover points, by "module.name"
+
+
+# What the runs of this process have hit: by build, tests, environment and seed.
+_HITS: dict[tuple[object, ...], Mapping[str, int]] = {}
 
 
 @dataclass(frozen=True)
@@ -72,9 +79,15 @@ class Testbench:
         )
         folder = build_dir() / "cocotb" / f"{self.top}-{key}"
         if not (folder / "built").exists():
-            with verilator.build_lock():
+            with verilator.build_lock(folder.name):
                 if not (folder / "built").exists():
-                    self._compile(folder, plant(self.fault, files, folder))
+                    compile_simulator(
+                        folder,
+                        self.top,
+                        plant(self.fault, files, folder),
+                        self.parameters,
+                        waves=self.waves,
+                    )
                     (folder / "built").touch()
         return folder
 
@@ -84,6 +97,24 @@ class Testbench:
         if outcome.failed or not outcome.passed:
             names = ", ".join(outcome.failed) or "no test ran"
             raise AssertionError(f"{self.top} {dict(self.parameters)}: {names}; see {outcome.log}")
+
+    def hits(
+        self,
+        tests: Path,
+        *,
+        seed: int = 1,
+        env: Mapping[str, str] | None = None,
+        only: str | None = None,
+    ) -> Mapping[str, int]:
+        """Hits of every cover point in the hierarchy, by "module.name", in one run of a test file.
+
+        The run is one that this process has made already, where there was one, so that a test of
+        coverage behind the tests of a kernel costs nothing. See sim.coverage.
+        """
+        key = _run_key(self.build(), tests, seed, env, only)
+        if key not in _HITS:
+            self.outcome(tests, seed=seed, env=env, only=only)
+        return _HITS[key]
 
     def outcome(
         self,
@@ -101,6 +132,7 @@ class Testbench:
         """
         folder = self.build()
         log, results = folder / f"{tests.stem}.log", folder / f"results-{os.getpid()}.xml"
+        points = folder / f"coverage-{os.getpid()}.dat"
         results.unlink(missing_ok=True)
         with _process_environment(tests.parent), suppress(SystemExit, RuntimeError):
             _runner().test(
@@ -110,7 +142,11 @@ class Testbench:
                 build_dir=folder,
                 seed=seed,
                 extra_env=dict(env or {}),
-                test_args=["+verilator+rand+reset+2", f"+verilator+seed+{seed}"],
+                test_args=[
+                    "+verilator+rand+reset+2",
+                    f"+verilator+seed+{seed}",
+                    f"+verilator+coverage+file+{points}",
+                ],
                 results_xml=str(results),
                 log_file=log,
                 waves=self.waves,
@@ -118,22 +154,52 @@ class Testbench:
             )
         if not results.exists():
             raise AssertionError(f"{self.top}: the simulation left no results; see {log}")
-        return _read(results, log)
+        outcome = _read(results, log, points)
+        _HITS[_run_key(folder, tests, seed, env, only)] = outcome.hits
+        return outcome
 
-    def _compile(self, folder: Path, files: list[Path]) -> None:
-        with _process_environment(MAKEFLAGS=_MAKEFLAGS):
-            _runner().build(
-                sources=files,
-                hdl_toplevel=self.top,
-                parameters=dict(self.parameters),
-                build_args=list(_ARGS),
-                build_dir=folder,
-                always=True,
-                timescale=("1ns", "1ps"),
-                waves=self.waves,
-                log_file=folder / "build.log",
-            )
-        _prune(folder, self.top)
+
+def compile_simulator(
+    folder: Path,
+    top: str,
+    files: Sequence[Path],
+    parameters: Mapping[str, object],
+    *,
+    args: Sequence[str] = _ARGS,
+    waves: bool = False,
+) -> None:
+    """Build the simulator of ``top`` for cocotb in ``folder``; only its program is left there."""
+    with _process_environment(MAKEFLAGS=_MAKEFLAGS):
+        _runner().build(
+            sources=list(files),
+            hdl_toplevel=top,
+            parameters=dict(parameters),
+            build_args=list(args),
+            build_dir=folder,
+            always=True,
+            timescale=("1ns", "1ps"),
+            waves=waves,
+            log_file=folder / "build.log",
+        )
+    _prune(folder, top)
+
+
+def run_simulator(
+    folder: Path, top: str, modules: Sequence[str], *, python_path: Path, env: Mapping[str, str]
+) -> None:
+    """Run cocotb test modules on a simulator that keeps its own account of what they found."""
+    with _process_environment(python_path), suppress(SystemExit, RuntimeError):
+        _runner().test(
+            test_module=list(modules),
+            hdl_toplevel=top,
+            hdl_toplevel_lang="verilog",
+            build_dir=folder,
+            seed=1,
+            extra_env=dict(env),
+            test_args=["+verilator+rand+reset+2", "+verilator+seed+1"],
+            results_xml=str(folder / "results.xml"),
+            log_file=folder / "run.log",
+        )
 
 
 @contextmanager
@@ -165,10 +231,20 @@ def _runner() -> Runner:
     return get_runner("verilator")
 
 
-def _read(results: Path, log: Path) -> Outcome:
+def _run_key(
+    folder: Path, tests: Path, seed: int, env: Mapping[str, str] | None, only: str | None
+) -> tuple[object, ...]:
+    return folder, tests, seed, tuple(sorted((env or {}).items())), only
+
+
+def _read(results: Path, log: Path, points: Path) -> Outcome:
     passed: list[str] = []
     failed: list[str] = []
     for case in ElementTree.parse(results).iter("testcase"):
         bad = case.find("failure") is not None or case.find("error") is not None
         (failed if bad else passed).append(str(case.get("name")))
-    return Outcome(tuple(passed), tuple(failed), log)
+    hits: Mapping[str, int] = {}
+    if points.exists():  # a simulation that an assertion stopped may leave none
+        hits = read_hits(points)
+        points.unlink()
+    return Outcome(tuple(passed), tuple(failed), log, hits)

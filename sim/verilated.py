@@ -8,9 +8,6 @@ latency, reads in flight, random stalls and a range that answers SLVERR are set 
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,28 +16,21 @@ import numpy as np
 import numpy.typing as npt
 
 from recfabric.config import build_dir
-from recfabric.errors import DeviceError, ToolMissingError
+from recfabric.errors import DeviceError
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.hotpath.registers import generate
-from recfabric.kernels.sources import sources
-from recfabric.sim import verilator
+from recfabric.sim.library import Library
 
 TOP = "rf_hotpath"
 _HARNESS = Path(__file__).parent / "rf_device.cpp"
-_OPTIONS = (
-    *("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert"),
-    # Lint is a check of its own; a parameter that a module refuses stops the build.
-    *("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Werror-USERFATAL"),
-    *("-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include"),  # g++'s spelling
-)
-_CFLAGS = "-O3 -fPIC -std=c++17"
 
 
 @dataclass(frozen=True)
 class MemoryModel:
-    """The memory behind the kernel's AXI port.
+    """The memory behind a kernel's AXI ports; one beat a cycle and port, in order.
 
-    ``latency``: cycles from an address to its first beat; ``outstanding``: bursts in flight;
+    ``latency``: cycles from an address to its first beat; ``outstanding``: bursts in flight of a
+    port;
     ``stall``: share of the cycles in which a channel pauses, at random (0 to 1); ``seed``: of the
     stalls.
     """
@@ -51,7 +41,9 @@ class MemoryModel:
     seed: int = 1
 
 
-class _CMemory(ctypes.Structure):
+class CMemoryModel(ctypes.Structure):
+    """A MemoryModel as the harnesses take it."""
+
     _fields_ = (
         ("latency", ctypes.c_uint32),
         ("outstanding", ctypes.c_uint32),
@@ -59,56 +51,26 @@ class _CMemory(ctypes.Structure):
         ("seed", ctypes.c_uint32),
     )
 
+    @classmethod
+    def of(cls, model: MemoryModel) -> CMemoryModel:
+        """The same model; a stall in steps of 1/256."""
+        return cls(model.latency, model.outstanding, round(model.stall * 256), model.seed)
 
-def build(config: HotPathConfig) -> Path:
+
+def build(config: HotPathConfig, slots: tuple[Path, ...] = ()) -> Path:
     """The shared library for these parameters; compiled when it is not there yet.
 
-    Raises ToolMissingError without a compiler, MissingExtraError without Verilator.
+    ``slots``: files that stand in place of the kernels' files of the same name, such as another
+    ``rf_fuse.sv``, with what they name. Raises ToolMissingError without a compiler,
+    MissingExtraError without Verilator.
     """
-    files = (verilator.WAIVERS, *sources(TOP, generate(build_dir() / "generated")))
-    key = verilator.content_key((*files, _HARNESS), config.parameters(), _OPTIONS, _CFLAGS)
-    library = build_dir() / "verilated" / f"{TOP}-{key}.so"
-    if not library.exists():
-        with verilator.build_lock():
-            if not library.exists():
-                _compile(files, config, library)
-    return library
+    return library(config, slots).build()
 
 
-def _compile(files: tuple[Path, ...], config: HotPathConfig, library: Path) -> None:
-    env = verilator.environment()
-    library.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=library.parent, prefix=f"{library.stem}-"))
-    try:
-        for command in _commands(files, config, folder, Path(env["VERILATOR_ROOT"]) / "include"):
-            done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise ToolMissingError(
-                    f"Building {TOP} for simulation failed at {command[0]}: "
-                    f"{_first_error(done.stdout + done.stderr)}"
-                )
-        (folder / "library.so").replace(library)
-    finally:
-        shutil.rmtree(folder)
-
-
-def _commands(
-    files: tuple[Path, ...], config: HotPathConfig, folder: Path, include: Path
-) -> tuple[list[str], list[str]]:
-    """Verilator's call and the harness' compilation against what it made."""
-    parameters = [f"-G{name}={value}" for name, value in config.parameters().items()]
-    model = ["verilator", "--cc", "--build", "-j", "2", "--top-module", TOP, "--Mdir", str(folder)]
-    model += [*_OPTIONS, "-CFLAGS", _CFLAGS, *parameters, *map(str, files)]
-    harness = ["g++", *_CFLAGS.split(), "-shared", f"-DBEAT_BYTES={config.beat_bytes}"]
-    harness += [f"-I{folder}", f"-I{include}", f"-I{include / 'vltstd'}", str(_HARNESS)]
-    harness += [str(folder / f"libV{TOP}.a"), str(folder / "libverilated.a"), "-pthread"]
-    return model, [*harness, "-o", str(folder / "library.so")]
-
-
-def _first_error(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower() or "FATAL" in line]
-    return (errors or lines or ["it said nothing"])[0]
+def library(config: HotPathConfig, slots: tuple[Path, ...] = ()) -> Library:
+    """What :func:`build` builds."""
+    generated = (*generate(build_dir() / "generated", config.scan_ports), *slots)
+    return Library(TOP, config.parameters(), _HARNESS, generated)
 
 
 @cache
@@ -116,7 +78,7 @@ def _load(library: Path) -> ctypes.CDLL:
     lib = ctypes.CDLL(str(library))
     device, u32, u64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
     signatures = {
-        "rf_create": (device, [u64, ctypes.POINTER(_CMemory)]),
+        "rf_create": (device, [u64, ctypes.POINTER(CMemoryModel)]),
         "rf_destroy": (None, [device]),
         "rf_reset": (None, [device]),
         "rf_memory": (ctypes.POINTER(ctypes.c_uint8), [device]),
@@ -137,12 +99,16 @@ class VerilatedKernel:
     """One simulated kernel with its memory. Not thread-safe; close it, or use it in a ``with``."""
 
     def __init__(
-        self, config: HotPathConfig, *, memory_bytes: int, memory: MemoryModel | None = None
+        self,
+        config: HotPathConfig,
+        *,
+        memory_bytes: int,
+        memory: MemoryModel | None = None,
+        slots: tuple[Path, ...] = (),
     ) -> None:
-        self._lib = _load(build(config))
-        model = memory or MemoryModel()
-        c_model = _CMemory(model.latency, model.outstanding, round(model.stall * 256), model.seed)
-        self._device = self._lib.rf_create(memory_bytes, ctypes.byref(c_model))
+        self._lib = _load(build(config, slots))
+        model = CMemoryModel.of(memory or MemoryModel())
+        self._device = self._lib.rf_create(memory_bytes, ctypes.byref(model))
         pointer = self._lib.rf_memory(self._device)
         self.memory: npt.NDArray[np.uint8] = np.ctypeslib.as_array(pointer, (memory_bytes,))
 
