@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One synthesis in a process of its own: ``python -m recfabric.bitstreams._yosys``.
 
-Works in the current folder: reads ``job.json`` (top, files, parameters, family, keep, synthesise),
-writes ``result.json``. Yosys writes its log to stdout and ends the process on an error, which is
-why it does not run inside the caller.
+Works in the current folder: reads ``job.json`` (top, files, parameters, family, keep, synthesise,
+options), writes ``result.json``. Yosys writes its log to stdout and ends the process on an error,
+which is why it does not run inside the caller.
 """
 
 from __future__ import annotations
@@ -21,9 +21,14 @@ _IN_REGISTERS = re.compile(
     re.DOTALL,
 )
 
+RESETS = ("rst_ni", "ap_rst_n")
+
 
 def run(job: dict[str, Any]) -> dict[str, Any]:
-    """Cells by module and memories in flip-flops; only the latter without ``synthesise``."""
+    """Cells by module, memories in flip-flops, registers with a reset.
+
+    Without ``synthesise`` no cells.
+    """
     from pyosys import libyosys as ys
 
     design = ys.Design()
@@ -33,7 +38,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
 
     overrides = " ".join(f"-G {name}={value}" for name, value in job["parameters"].items())
     run_pass(
-        "read_slang --ignore-assertions --best-effort-hierarchy "
+        f"read_slang --ignore-assertions --best-effort-hierarchy {job['options']} "
         f"--top {job['top']} {overrides} {' '.join(job['files'])}"
     )
     for module in job["keep"]:
@@ -45,6 +50,10 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         "registers": registers(Path("memories.log").read_text()),
         "modules": {},
     }
+    run_pass("select *")
+    run_pass("write_json -selected resets.json")
+    run_pass("select -clear")
+    result["resets"] = resets(json.loads(Path("resets.json").read_text()))
     if job["synthesise"]:
         run_pass(f"{flow} fine:check")
         run_pass("tee -q -o stat.json stat -json")
@@ -64,6 +73,23 @@ def registers(log: str) -> list[dict[str, Any]]:
         for found in _IN_REGISTERS.finditer(log)
         if int(found["writes"])
     ]
+
+
+def resets(netlist: dict[str, Any]) -> list[dict[str, Any]]:
+    """Registers that the reset input clears: module, place in the source, width in bits."""
+    found = []
+    for module, body in netlist["modules"].items():
+        nets = {bit for name in RESETS for bit in body["ports"].get(name, {}).get("bits", ())}
+        for cell in body["cells"].values():
+            if cell["type"] in ("$not", "$logic_not") and nets & set(cell["connections"]["A"]):
+                nets |= set(cell["connections"]["Y"])
+        for cell in body["cells"].values():
+            wired = cell["connections"].get("SRST", cell["connections"].get("ARST", ()))
+            if nets & set(wired):
+                where = cell["attributes"].get("src", "").split("|")[0]
+                width = int(cell["parameters"]["WIDTH"], 2)
+                found.append({"module": module, "where": where, "width": width})
+    return found
 
 
 def _modules(stat: dict[str, Any]) -> dict[str, dict[str, int]]:

@@ -59,9 +59,10 @@ _BRAM36 = {"RAMB36E1": 1.0, "RAMB36E2": 1.0, "RAMB18E1": 0.5, "RAMB18E2": 0.5}
 _FF = ("FDRE", "FDSE", "FDCE", "FDPE")
 _DSP = ("DSP48E1", "DSP48E2")
 _CARRY = ("CARRY4", "CARRY8")
-# No fabric cell: clock buffers, inverters (absorbed by what they drive), wide multiplexers that
-# belong to the LUTs' slices, and Yosys' own marks.
-_FREE = ("BUFG", "INV", "MUXF7", "MUXF8", "MUXF9", "$scopeinfo", "$print", "$check")
+# LUTs: an inverter in front of a DSP or a RAM is one; FINN places LUT6_2 by hand.
+_LUT = (*(f"LUT{n}" for n in range(1, 7)), "LUT6_2", "INV")
+# No fabric cell: clock buffers, wide multiplexers, which belong to the LUTs' slices, Yosys' marks.
+_FREE = ("BUFG", "MUXF7", "MUXF8", "MUXF9", "$scopeinfo", "$print", "$check")
 _PARAMETER = re.compile(r"\bparameter\s+int\s+unsigned\s+(\w+)")
 
 
@@ -80,11 +81,21 @@ class Registers:
 
 
 @dataclass(frozen=True)
+class Reset:
+    """A register that the reset input clears: ``width`` bits, ``where`` its source has it."""
+
+    module: str
+    where: str
+    width: int
+
+
+@dataclass(frozen=True)
 class Utilisation:
     """Cells of a module on a part.
 
     ``parameters``: of the module synthesised (of ``rf_hotpath`` for a kernel inside it);
-    ``lut``: logic (LUT1 to LUT6); ``lutram``: LUTs used as RAM or shift register, not in ``lut``;
+    ``lut``: logic (LUT1 to LUT6, inverters); ``lutram``: LUTs used as RAM or shift register, not in
+    ``lut``;
     ``bram36``: blocks of 36 Kibit, halves are RAMB18; ``carry``: CARRY4 or CARRY8;
     ``register_memories``: memories of more than 1,024 bits in flip-flops (there should be none);
     ``tool``: what counted, and what it did not do.
@@ -113,13 +124,14 @@ class _Job:
     files: tuple[Path, ...]
     keep: tuple[str, ...] = ()
     synthesise: bool = True
+    options: str = ""
 
     @property
     def result(self) -> Path:
         """Where its result is kept."""
         worker = Path(__file__).with_name("_yosys.py")
-        parts = (self.family, self.parameters, self.keep, self.synthesise, yosys_version())
-        key = content_key((*self.files, worker), self.top, *parts)
+        asked = (self.family, self.parameters, self.keep, self.synthesise, self.options)
+        key = content_key((*self.files, worker), self.top, *asked, yosys_version())
         return build_dir() / "yosys" / f"{self.top}-{self.family}-{key}.json"
 
 
@@ -131,16 +143,32 @@ def yosys_version() -> str:
         return "none"
 
 
-def utilisation(module: str, parameters: Mapping[str, int], part: str) -> Utilisation:
+def utilisation(
+    module: str, parameters: Mapping[str, int], part: str, *, slots: tuple[Path, ...] = ()
+) -> Utilisation:
     """Cells of one module, everything below it flattened into it.
 
     ``module``: any file of the kernels; ``parameters``: by their SystemVerilog names; ``part``: a
-    name in ``PARTS``. Raises ConfigError for an unknown part, module or parameter,
-    MissingExtraError without pyosys, SynthesisError where Yosys refuses the module.
+    name in ``PARTS``; ``slots``: files in place of the kernels' own of the same name. Raises
+    ConfigError for an unknown part, module or parameter, MissingExtraError without pyosys,
+    SynthesisError where Yosys refuses the module.
     """
-    job = _job(module, parameters, _part(part))
+    job = _job(module, parameters, _part(part), slots=slots)
     (result,) = _results([job])
     return _row(module, [module], part, job, result)
+
+
+def netlist_utilisation(
+    top: str, files: Sequence[Path], parameters: Mapping[str, int], part: str, *, options: str = ""
+) -> Utilisation:
+    """Cells of a module that is none of ours, by the same run: ``files`` in order of compilation.
+
+    ``options``: of ``read_slang``; raises as :func:`utilisation`.
+    """
+    values = tuple(sorted(parameters.items()))
+    job = _Job(top, _part(part).family, values, tuple(files), options=options)
+    (result,) = _results([job])
+    return _row(top, [top], part, job, result)
 
 
 def kernel_utilisation(
@@ -172,6 +200,16 @@ def register_memories(
     return tuple(Registers(**found) for found in result["registers"])
 
 
+def reset_registers(module: str, parameters: Mapping[str, int], part: str) -> tuple[Reset, ...]:
+    """Every register below a module that its reset clears; no cells are mapped.
+
+    The rule of this library: valid bits, states, counters and pointers are reset, data are not.
+    Raises as :func:`utilisation`.
+    """
+    (result,) = _results([_job(module, parameters, _part(part), synthesise=False)])
+    return tuple(Reset(**found) for found in result["resets"])
+
+
 def _part(name: str) -> Part:
     if name not in PARTS:
         raise ConfigError(f"The part '{name}' is not known; choose one of {', '.join(PARTS)}.")
@@ -185,11 +223,13 @@ def _job(
     keep: tuple[str, ...] = (),
     *,
     synthesise: bool = True,
+    slots: tuple[Path, ...] = (),
 ) -> _Job:
     try:
-        files = sources(module)
+        files = sources(module, slots)
         if any(path.stem == "rf_control" for path in files):
-            files = sources(module, generate(build_dir() / "generated"))
+            ports = parameters.get("ScanPorts", 1)
+            files = sources(module, (*generate(build_dir() / "generated", ports), *slots))
     except KeyError:
         raise ConfigError(
             f"There is no module '{module}'; give the name of a file below kernels/."
@@ -210,7 +250,7 @@ def _results(
     tell = advance or (lambda steps: None)
     if not all(job.result.exists() for job in jobs):
         _require_pyosys()
-        with build_lock(), ThreadPoolExecutor(min(len(jobs), os.cpu_count() or 1)) as pool:
+        with build_lock("yosys"), ThreadPoolExecutor(min(len(jobs), os.cpu_count() or 1)) as pool:
             for _ in pool.map(_run, jobs):
                 tell(1)
     else:
@@ -238,6 +278,7 @@ def _run(job: _Job) -> None:
             "family": job.family,
             "keep": job.keep,
             "synthesise": job.synthesise,
+            "options": job.options,
         }
         (folder / "job.json").write_text(json.dumps(task))
         _call(job, folder)
@@ -288,7 +329,7 @@ def _row(
         module=module,
         part=part,
         parameters=dict(job.parameters),
-        lut=sum(cells[f"LUT{n}"] for n in range(1, 7)),
+        lut=sum(cells[kind] for kind in _LUT),
         ff=sum(cells[kind] for kind in _FF),
         dsp=sum(cells[kind] for kind in _DSP),
         bram36=sum(share * cells[kind] for kind, share in _BRAM36.items()),
@@ -311,7 +352,7 @@ def _flat(modules: Mapping[str, Mapping[str, int]], name: str) -> Counter[str]:
 
 
 def _check(module: str, cells: Mapping[str, int]) -> None:
-    counted = {*_BRAM36, *_LUTRAM, *_FF, *_DSP, *_CARRY, *_FREE, *(f"LUT{n}" for n in range(1, 7))}
+    counted = {*_BRAM36, *_LUTRAM, *_FF, *_DSP, *_CARRY, *_FREE, *_LUT}
     strange = sorted(set(cells) - counted)
     if strange:
         raise SynthesisError(

@@ -10,7 +10,10 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Part:
-    """A device: its Yosys family and the cells it holds (``bram36``: blocks of 36 Kibit)."""
+    """A device: its Yosys family and the cells it holds.
+
+    ``bram36``: blocks of 36 Kibit; ``port_bits``: of the wide port of its DSPs' multipliers.
+    """
 
     name: str
     family: str
@@ -19,6 +22,7 @@ class Part:
     ff: int
     dsp: int
     bram36: int
+    port_bits: int
 
 
 # From AMD's data sheets: DS190 (Zynq-7000 overview), DS891 (Zynq UltraScale+ overview).
@@ -26,8 +30,8 @@ PARTS: Mapping[str, Part] = MappingProxyType(
     {
         part.name: part
         for part in (
-            Part("xc7z020", "xc7", "PYNQ-Z1, PYNQ-Z2", 53_200, 106_400, 220, 140),
-            Part("xczu5ev", "xcup", "Kria KV260", 117_120, 234_240, 1_248, 144),
+            Part("xc7z020", "xc7", "PYNQ-Z1, PYNQ-Z2", 53_200, 106_400, 220, 140, 25),
+            Part("xczu5ev", "xcup", "Kria KV260", 117_120, 234_240, 1_248, 144, 27),
         )
     }
 )
