@@ -2,16 +2,20 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit formal format registers clean
+.PHONY: help setup finn-env demo test lint types unit formal mutate bench format registers clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := train,sim,synth,formal,report,dev
+EXTRAS := train,sim,synth,formal,hls,report,dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+FINN_VENV ?= .venv-finn
+export FINN_VENV
+FINN_PIP := $(FINN_VENV)/bin/python -m pip --disable-pip-version-check
 # Torch first and pinned: its CPU build where PyTorch's own index answers, else the index's build.
 TORCH := torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+TEST_JOBS ?= 2
 # Threads that wait for each other on busy cores cost more than they bring.
 export OMP_NUM_THREADS ?= 2
 export TOKENIZERS_PARALLELISM := false
@@ -32,6 +36,17 @@ $(VENV)/installed: pyproject.toml
 
 setup: $(VENV)/installed  ## make .venv with everything in it
 
+# FINN pins other releases than ours and a plain install takes a CUDA build: its own environment.
+finn-env: $(FINN_VENV)/installed  ## make .venv-finn, in which FINN runs as a process
+
+$(FINN_VENV)/installed: hls/finn/requirements.txt
+	$(PYTHON) -m venv $(FINN_VENV)
+	@index=$$($(PYTHON) -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1] + "/torch/", timeout=5); print("--extra-index-url " + sys.argv[1])' $(TORCH_INDEX) 2>/dev/null || true); \
+	 $(FINN_PIP) install -q $(TORCH) $$index
+	$(FINN_PIP) install -q --no-deps finn-plus==1.6.1
+	$(FINN_PIP) install -q -r hls/finn/requirements.txt
+	@touch $@
+
 demo: setup  ## ml-100k to top-10 lists out of simulated RTL; report in build/demo/report.html
 	$(BIN)/recfabric demo
 
@@ -45,11 +60,18 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
-unit: setup
-	$(BIN)/pytest
+# A file's tests stay in one process, which shares its fixtures; builds share the cores by locks.
+unit: setup finn-env
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_JOBS) --dist loadfile
 
 formal: setup  ## prove the RTL's properties by k-induction and print them
 	$(BIN)/python -m recfabric.sim.formal
+
+bench: setup  ## measure the kernels: cycles against bounds, cells, simulation speed
+	$(BIN)/recfabric bench kernels --json build/bench/kernels.json
+
+mutate: setup  ## mutate every kernel's netlist and print what its own tests notice
+	$(BIN)/python -m recfabric.sim.mutate --json build/bench/mutants.json
 
 format: setup  ## format the Python sources
 	$(BIN)/ruff format .
@@ -59,4 +81,4 @@ registers: setup  ## write the register map's generated Python anew
 	$(BIN)/python -m recfabric.kernels.hotpath.registers
 
 clean:  ## remove builds and the environment (downloads stay in ~/.cache/recfabric)
-	rm -rf build $(VENV) *.egg-info src/*.egg-info
+	rm -rf build $(VENV) .venv-finn *.egg-info src/*.egg-info

@@ -167,3 +167,44 @@ def test_a_report_needs_a_simulation(
     assert main(["verify", str(model), "--backend", "soft", "--json", verified]) == 0
     assert main(["report", "--out", str(tmp_path)]) == 2
     assert "holds no simulation; run `recfabric verify" in capsys.readouterr().err
+
+
+def test_compile_writes_a_whole_project_with_its_vectors(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "hls"
+    assert main(["compile", str(model), "--board", "pynq-z2", "--out", str(out), "-k", "5"]) == 0
+    assert "Vitis HLS was not run on it." in capsys.readouterr().out
+    manifest = json.loads((out / "recfabric.json").read_text())
+    assert manifest["contract"] == Contract.load(model).sha256
+    assert manifest["vitis"] == "never run"
+    for name in ("build_prj.tcl", "project.tcl", "firmware/recfabric_hotpath.cpp"):
+        assert (out / name).exists()
+    inputs = (out / "tb_data" / "tb_input_features.dat").read_text().splitlines()
+    answers = (out / "tb_data" / "tb_output_predictions.dat").read_text().splitlines()
+    assert len(inputs) == len(answers) == 16
+    assert {len(line.split()) for line in answers} == {10}
+    assert "xc7z020clg400-1" in (out / "project.tcl").read_text()
+
+
+def test_compile_with_build_stops_after_writing_without_vitis(
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    out = tmp_path / "hls"
+    assert main(["compile", str(model), "--out", str(out), "-k", "5", "--build"]) == 2
+    assert "vitis-run is not on the PATH; the project is complete" in capsys.readouterr().err
+    assert (out / "build_prj.tcl").exists()
+
+
+def test_compile_leaves_a_foreign_folder_alone(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    assert main(["compile", str(model), "--out", str(tmp_path / "mine")]) == 2
+    assert "is not empty and no project of ours" in capsys.readouterr().err
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"

@@ -12,10 +12,12 @@ import recfabric
 ROOT = Path(recfabric.__file__).parent
 ROOMS = ("quant", "kernels", "hls", "sim", "host", "bitstreams")
 GROUND = ("contract", "errors", "config", "requests", "builds")
+# One way for data, without a circle: quant and hls speak the kernels' integer models (layers of a
+# graph network are theirs), and a vendor's project is made for one of the boards of bitstreams.
 MAY_IMPORT = {
-    "quant": (),
+    "quant": ("kernels",),
     "kernels": (),
-    "hls": ("kernels",),
+    "hls": ("kernels", "bitstreams"),
     "sim": ("kernels",),
     "host": ("kernels", "sim"),
     "bitstreams": ("kernels",),
@@ -53,4 +55,4 @@ def test_the_ground_floor_imports_no_room(name: str) -> None:
 
 def test_nobody_imports_the_command_line() -> None:
     for path in ROOT.rglob("*.py"):
-        assert "cli" not in imported(path), path
+        assert path.parent.name == "cli" or "cli" not in imported(path), path

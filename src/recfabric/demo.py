@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import recfabric
 from recfabric.config import tool_versions
 from recfabric.contract import Contract
-from recfabric.errors import DataError, MissingExtraError
-from recfabric.proof import Proof, prove
+from recfabric.errors import ConfigError, DataError, MissingExtraError
+from recfabric.proof import RANDOM_REQUESTS, Proof, prove
 
 if TYPE_CHECKING:
     from recfabric.quant.datasets import Dataset
@@ -100,9 +100,13 @@ def verify_stage(
     *,
     k: int = 20,
     hardware: Mapping[str, int] | None = None,
+    random: int = RANDOM_REQUESTS,
+    fuse: str = "rf_dense",
 ) -> Proof:
     """Prove the backend equal to the integer model on the model's requests."""
-    return prove(model, backend, progress.task, k=k, hardware=hardware)
+    if not 1 <= random <= 1_000_000:
+        raise ConfigError(f"The random requests are {random} but must be 1 to 1,000,000.")
+    return prove(model, backend, progress.task, k=k, hardware=hardware, random=random, fuse=fuse)
 
 
 def accuracy_rows(proof: Proof) -> list[dict[str, Any]]:

@@ -26,7 +26,8 @@ from recfabric.kernels.stimulus import random_requests
 from recfabric.requests import Requests
 from recfabric.sim.verilated import MemoryModel, build
 
-BACKENDS = ("rtl", "soft", "qonnx")
+BACKENDS = ("rtl", "soft", "qonnx", "hls4ml")
+FUSE_LAYERS = ("rf_dense", "alkaid", "finn")
 RANDOM_REQUESTS = 64
 _STAGES = ("gather", "attention", "fuse", "scan", "total")
 
@@ -38,7 +39,8 @@ class Proof:
     """What ``verify`` found.
 
     ``equivalence``: counted comparisons; ``left``, ``right``: the answers to the contract's own
-    requests; ``cycles``, ``simulation``: of the rtl backend, else empty.
+    requests; ``cycles``, ``simulation``: of the rtl backend, else empty; ``notes``: where a
+    difference lies.
     """
 
     contract: Contract
@@ -49,6 +51,7 @@ class Proof:
     rtl: Answers | None = None
     cycles: dict[str, Any] = field(default_factory=dict)
     simulation: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def mismatches(self) -> int:
@@ -64,6 +67,7 @@ class Proof:
             "equivalence": [asdict(row) for row in self.equivalence],
             "cycles": self.cycles,
             "simulation": self.simulation,
+            "notes": list(self.notes),
             "versions": tool_versions(),
         }
 
@@ -76,12 +80,17 @@ def prove(
     k: int = 20,
     memory: MemoryModel | None = None,
     hardware: Mapping[str, int] | None = None,
+    random: int = RANDOM_REQUESTS,
+    fuse: str = "rf_dense",
 ) -> Proof:
     """Run a contract folder's requests through a backend and compare.
 
     Always: the integer model against the QAT model's own answers, where the folder has them.
     ``rtl``: every id and score of the Verilated kernel, for the contract's requests and for
     random ones with corner cases, and the fuse layer's QONNX. ``qonnx``: that graph alone.
+    ``hls4ml``: the same requests through the C simulation of the contract's hls4ml project.
+    ``random``: how many random requests there are; ``fuse``: what stands in the slot of the fuse
+    layer of the rtl backend, one of FUSE_LAYERS.
     ``hardware``: parameters of the netlist that differ from HotPathConfig's defaults.
     Raises ConfigError for an unknown backend or a k outside the catalogue or the hardware.
     """
@@ -91,28 +100,57 @@ def prove(
     room = {"max_seen": max(HotPathConfig.max_seen, 1 << (longest - 1).bit_length())}
     config = _config(contract, backend, k, room | dict(hardware or {}))
     with task("soft", len(requests)) as advance:
-        soft = answer_all(SoftDevice(config), contract, requests, k=k, advance=lambda: advance(1))
+        soft = answer_all(SoftDevice(config), contract, requests, k=k, advance=advance)
     rows = [*_against_training(requests, soft)]
     if backend != "soft":
         rows += _against_qonnx(folder, contract, requests)
     if backend == "qonnx" and not (folder / qonnx.FILE).exists():
         raise ContractError(f"{folder} holds no {qonnx.FILE}; export the model again.")
+    if backend == "hls4ml":
+        found, notes = _against_hls4ml(contract, requests, soft, random, task)
+        return Proof(contract, requests, backend, (*rows, *found), soft, notes=notes)
     if backend != "rtl" and not rows:
         raise ContractError(
             f"{folder} holds no answers of a trained model to compare with; use --backend rtl."
         )
     if backend != "rtl":
         return Proof(contract, requests, backend, tuple(rows), soft)
+    slots = fuse_slot(contract, fuse, config)
     with task("Verilator build", 1) as advance:
-        build(config)
+        build(config, slots)
         advance(1)
-    device = RtlDevice(config, memory_bytes=_memory_bytes(contract, config), memory=memory)
+    size = _memory_bytes(contract, config)
+    device = RtlDevice(config, memory_bytes=size, memory=memory, slots=slots)
     rtl, seconds = _timed(device, contract, requests, k, task)
     simulation = _simulation(device, seconds, memory or MemoryModel())
+    with task("rtl, one at a time", len(requests)) as advance:
+        alone = answer_all(device, contract, requests, k=k, batch=1, advance=advance)
     device.close()
-    rows += [compare(soft, rtl), _random(config, contract, k, memory)]
-    cycles = _cycles(contract, config, requests, rtl.cycles)
+    single = count(
+        "soft", "rtl (one at a time)", (soft.rows, soft.scores), (alone.rows, alone.scores)
+    )
+    rows += [compare(soft, rtl), single, _random(config, contract, k, memory, random, slots)]
+    cycles = _cycles(contract, config, requests, alone.cycles)
+    cycles["back_to_back"] = _back_to_back(contract, config, requests, rtl.cycles)
     return Proof(contract, requests, backend, tuple(rows), soft, rtl, cycles, simulation)
+
+
+def fuse_slot(contract: Contract, fuse: str, config: HotPathConfig) -> tuple[Path, ...]:
+    """The files that stand in the slot of the fuse layer of a netlist; none for ``rf_dense``.
+
+    Raises ConfigError for a layer not in FUSE_LAYERS or one that cannot hold this contract's.
+    """
+    if fuse not in FUSE_LAYERS:
+        raise ConfigError(f"The fuse layer '{fuse}' is not one of {', '.join(FUSE_LAYERS)}.")
+    if fuse == "rf_dense":
+        return ()
+    if fuse == "finn":
+        from recfabric.hls.finn import fuse as layers
+
+        return layers.fuse_slot(contract, pe=config.pe, simd=config.simd)
+    from recfabric.hls import alkaid
+
+    return alkaid.fuse_slot(contract)
 
 
 def _config(contract: Contract, backend: str, k: int, hardware: Mapping[str, int]) -> HotPathConfig:
@@ -135,7 +173,7 @@ def _timed(
 ) -> tuple[Answers, float]:
     with task("rtl", len(requests)) as advance:
         begin = time.process_time()
-        answers = answer_all(device, contract, requests, k=k, advance=lambda: advance(1))
+        answers = answer_all(device, contract, requests, k=k, advance=advance)
         return answers, time.process_time() - begin
 
 
@@ -162,15 +200,50 @@ def _against_qonnx(folder: Path, contract: Contract, requests: Requests) -> list
     return [count("qonnx (fuse layer)", "soft (fuse layer)", (graph,), (fused,))]
 
 
+def _against_hls4ml(
+    contract: Contract, requests: Requests, soft: Answers, count_random: int, task: Task
+) -> tuple[list[Equivalence], tuple[str, ...]]:
+    """The C simulation's ids and scores; where one differs, the layer in which that begins."""
+    from recfabric.hls.hls4ml.csim import CSimulation, import_project
+
+    k = soft.rows.shape[1]
+    at_random = random_requests(contract, count_random, seed=1)
+    longest = max(int(np.diff(r.seen.indptr).max(initial=1)) for r in (requests, at_random))
+    settings = import_project().HlsConfig(k=k, max_seen=1 << (longest - 1).bit_length())
+    with task("hls4ml build", 1) as advance:
+        simulation = CSimulation(contract, settings)
+        advance(1)
+    rows, notes = [], []
+    config = HotPathConfig.for_contract(contract, max_seen=max(2, settings.max_seen))
+    for name, asked, expected in (
+        ("", requests, soft),
+        (" (random requests)", at_random, answer_all(SoftDevice(config), contract, at_random, k=k)),
+    ):
+        with task(f"hls4ml{name}", len(asked)) as advance:
+            got = simulation.answer_all(asked, advance=lambda: advance(1))
+        found = np.stack([expected.rows, expected.scores]), np.stack(got)
+        rows.append(count(f"soft{name}", f"hls4ml{name}", (expected.rows, expected.scores), got))
+        wrong = np.flatnonzero((found[0] != found[1]).any(axis=(0, 2)))
+        if len(wrong):
+            where = simulation.first_difference(asked.history[wrong[0]], asked.seen[wrong[0]])
+            notes.append(f"hls4ml{name}, request {wrong[0]}: {where}")
+    return rows, tuple(notes)
+
+
 def _random(
-    config: HotPathConfig, contract: Contract, k: int, memory: MemoryModel | None
+    config: HotPathConfig,
+    contract: Contract,
+    k: int,
+    memory: MemoryModel | None,
+    asked: int,
+    slots: tuple[Path, ...],
 ) -> Equivalence:
     """Corner cases the test users do not have: empty and full histories, repeats, stalls."""
-    requests = random_requests(contract, RANDOM_REQUESTS, seed=1)
+    requests = random_requests(contract, asked, seed=1)
     latency = (memory or MemoryModel()).latency
     stalled = MemoryModel(latency=latency, stall=0.2, seed=1)
     size = _memory_bytes(contract, config)
-    device = RtlDevice(config, memory_bytes=size, memory=stalled)
+    device = RtlDevice(config, memory_bytes=size, memory=stalled, slots=slots)
     rtl = answer_all(device, contract, requests, k=k)
     device.close()
     soft = answer_all(SoftDevice(config), contract, requests, k=k)
@@ -185,6 +258,33 @@ def _simulation(device: RtlDevice, seconds: float, memory: MemoryModel) -> dict[
         "cycles_per_cpu_second": round(device.kernel.cycles / seconds),
         "memory": asdict(memory),
         "config": device.config.describe(),
+    }
+
+
+def _back_to_back(
+    contract: Contract, config: HotPathConfig, requests: Requests, cycles: tuple[Cycles, ...]
+) -> dict[str, float]:
+    """Cycles a request costs in a batch: from one request's end to the next one's.
+
+    ``scan``: the bytes of items and biases, ``port``: all bytes of a request's lists and rows too,
+    in beats of a port; the mean over the requests timed. Empty where no two followed each other.
+    """
+    ends = np.array([c.end for c in cycles])
+    period = np.diff(ends)
+    timed = period > 0  # the first request of a run has none
+    if not timed.any():
+        return {}
+    lengths = np.diff(requests.history.indptr)[1:][timed]
+    seen = np.diff(requests.seen.indptr)[1:][timed]
+    rest = [config.front_beats(int(n), int(s)) for n, s in zip(lengths, seen, strict=True)]
+    scan = config.scan_beats(contract.shape.items)
+    return {
+        "mean": float(period[timed].mean()),
+        "p50": float(np.percentile(period[timed], 50)),
+        "p99": float(np.percentile(period[timed], 99)),
+        "scan": float(scan),
+        "port": float(scan + np.mean(rest)),
+        "requests": int(timed.sum()),
     }
 
 

@@ -107,6 +107,10 @@ def _tiles(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if cycles.get("bound_p50"):
         ratio, p50 = cycles["p50"] / cycles["bound_p50"], cycles["p50"]
         tiles.append((f"{ratio:.3f}", "cycles / memory bound", f"{p50:,} cycles a request, median"))
+    if cycles.get("back_to_back"):
+        each = cycles["back_to_back"]
+        remark = f"back to back; the port must read {each['port']:,.0f} beats"
+        tiles.append((f"{each['mean']:,.0f}", "cycles a request in a batch", remark))
     if simulation.get("cpu_seconds"):
         speed = simulation["cycles"] / simulation["cpu_seconds"]
         remark = f"{simulation['cycles']:,} cycles simulated"

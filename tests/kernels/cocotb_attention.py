@@ -11,7 +11,7 @@ from cocotb.triggers import ClockCycles
 from rows import Array, Handshakes, random_rows, rounding, row_beats
 
 from recfabric.contract import exp2_table
-from recfabric.kernels.attention.model import attend, logits, reciprocals, weights
+from recfabric.kernels.attention.model import SLOPE_ONE, attend, leaky, logits, reciprocals, weights
 from recfabric.sim.streams import pack, reset, send, sink, source, start, unpack
 
 
@@ -33,9 +33,10 @@ class Bench:
 
     def __init__(self, dut: Any, share_in: float = 0.0, share_out: float = 0.0) -> None:
         self.dut = dut
-        names = ("Dim", "Heads", "KeyBits", "ValueBits", "BeatBits", "MaxRows", "RequantLanes")
+        names = ("Dim", "Heads", "KeyBits", "ValueBits", "BeatBits", "MaxRows", "RequantLanes",
+                 "Slope")  # fmt: skip
         (self.dim, self.heads, self.key_bits, self.value_bits, self.beat_bits, self.max_rows,
-         lanes) = (int(getattr(dut, name).value) for name in names)  # fmt: skip
+         lanes, self.slope) = (int(getattr(dut, name).value) for name in names)  # fmt: skip
         self.head_dim = self.dim // self.heads
         self.chunks = self.dim // lanes
         self.key_beats = max(1, self.dim * self.key_bits // self.beat_bits)
@@ -62,6 +63,7 @@ class Bench:
             heads=self.heads,
             logit_shift=r.logit_shift,
             out_shift=r.out_shift,
+            slope=self.slope,
         )
         return [int(v) for v in vec]
 
@@ -79,7 +81,7 @@ class Bench:
         await self.answers(requests)
 
     def logits(self, r: Request) -> Array:
-        return logits(r.query, r.keys, heads=self.heads, shift=r.logit_shift)
+        return logits(r.query, r.keys, heads=self.heads, shift=r.logit_shift, slope=self.slope)
 
     def sums(self, r: Request) -> Array:
         """What the output's requantisation reads: (H, D / H)."""
@@ -186,6 +188,35 @@ def logit_branches(bench: Bench, r: Request) -> set[str]:
     return rounding(kept, r.logit_shift)
 
 
+@cocotb.test(timeout_time=800, timeout_unit="us")
+async def negative_logits_get_a_slope(dut: Any) -> None:
+    """All of -500 to -1 and the lowest, each seen through its distance from another; ties."""
+    bench = Bench(dut)
+    await start(dut)
+    n, shape = bench.head_dim, (bench.heads, bench.head_dim)
+    query = np.zeros(shape)
+    query[:, :3] = (-1, -16, -64)
+    requests, seen = [], set[int]()
+    for first in range(1, 501, n):
+        keys, values = np.zeros((n + 1, *shape)), np.zeros((n + 1, *shape))
+        below = np.minimum(np.append(np.arange(first, first + n), first), 500)[:, None]
+        keys[..., 0] = (below + 8) % 16 - 8
+        keys[..., 1], keys[..., 2] = (below + 8) // 16 % 4, (below + 8) // 64
+        values[:n] = np.eye(n)[:, None, :] * ((1 << bench.value_bits - 1) - 1)
+        arrays = [a.reshape(-1, bench.dim).astype(np.int8) for a in (query, keys, values)]
+        requests.append(Request(arrays[0][0], arrays[1], arrays[2], 0, 20 + bench.value_bits))
+        seen |= set(logits(arrays[0][0], arrays[1], heads=bench.heads, shift=0).ravel().tolist())
+    assert seen == set(range(-500, 0))
+    lowest = np.full((2, bench.dim), -(1 << bench.key_bits - 1), np.int8)
+    lowest[1] += 1
+    values = lowest >> max(0, bench.key_bits - bench.value_bits)
+    requests.append(Request(np.full(bench.dim, 127, np.int8), lowest, values, 0, 28))
+    if bench.slope != SLOPE_ONE:
+        x = np.arange(-500, 0)
+        assert set((leaky(x, bench.slope) * 256 - x * bench.slope).tolist()) >= {-128, 128}
+    await bench.check(requests)
+
+
 @cocotb.test(timeout_time=1500, timeout_unit="us")
 async def every_weight(dut: Any) -> None:
     """Each exponent from 0 to beyond the last weight that is not 0, seen alone in one output."""
@@ -263,7 +294,7 @@ async def rate(dut: Any, n: int) -> None:
     lanes = min(bench.head_dim, bench.beat_bits // bench.key_bits)
     stages = 1 + (lanes.bit_length()) // 2
     beats = n * (bench.key_beats + bench.value_beats)
-    assert latency == beats + bench.chunks + stages + 35
+    assert latency == beats + bench.chunks + stages + 35 + (bench.slope != SLOPE_ONE)
     limit = max(n * max(bench.key_beats, bench.value_beats) + 5, bench.chunks + 24)
     assert all(period <= limit for period in periods)
 

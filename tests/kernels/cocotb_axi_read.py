@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import cocotb
-from cocotb.triggers import RisingEdge
+from cocotb.triggers import FallingEdge, RisingEdge
 from cocotbext.axi import AxiBurstType, AxiRamRead, AxiReadBus
 
 from recfabric.sim.streams import sink, source, stalls, start
@@ -65,3 +65,27 @@ async def beats_come_in_order(dut: Any, memory_stall: float, output_stall: float
     assert sum(beats for _, beats in monitor.bursts) == len(expected)
     assert any(beats == 1 for _, beats in monitor.bursts)
     assert AxiBurstType(int(dut.m_axi_gmem_arburst.value)) == AxiBurstType.INCR
+
+
+@cocotb.test(timeout_time=50, timeout_unit="us")
+@cocotb.parametrize(response=[0, 1, 2, 3])
+async def the_response_is_reported(dut: Any, response: int) -> None:
+    """SLVERR and DECERR raise error_o with the beat; OKAY and EXOKAY do not."""
+    for name in ("arready", "rvalid", "rlast", "rresp", "rid", "rdata"):
+        getattr(dut, f"m_axi_gmem_{name}").value = 0
+    commands, data = source(dut, "s_axis_cmd"), sink(dut, "m_axis_data")
+    await start(dut)
+    dut.m_axi_gmem_arready.value = 1
+    await commands.send([(4096 << 35) | (1 << 3) | 5])
+    while not dut.m_axi_gmem_rready.value:
+        assert not dut.beat_o.value and not dut.error_o.value
+        await RisingEdge(dut.clk_i)
+    dut.m_axi_gmem_rvalid.value = dut.m_axi_gmem_rlast.value = 1
+    dut.m_axi_gmem_rresp.value, dut.m_axi_gmem_rdata.value = response, 77
+    await FallingEdge(dut.clk_i)
+    assert dut.beat_o.value
+    assert dut.error_o.value == (response >= 2)
+    await RisingEdge(dut.clk_i)
+    dut.m_axi_gmem_rvalid.value = 0
+    frame = await data.recv(compact=False)
+    assert (frame.tdata, frame.tdest) == ([77], [5])

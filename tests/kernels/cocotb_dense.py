@@ -9,6 +9,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
+from recfabric.kernels.common.dots import Packing
 from recfabric.kernels.dense.model import dense, weight_beats
 from recfabric.kernels.fixed import round_shift
 from recfabric.sim.streams import pack, reset, send, sink, source, start, unpack
@@ -22,6 +23,7 @@ class Bench:
     def __init__(self, dut: Any, share_in: float = 0.0, share_out: float = 0.0) -> None:
         self.dut = dut
         names = ("Rows", "Cols", "Pe", "Simd", "InBits", "WeightBits", "OutBits", "BeatBits")
+        names += ("PortBits", "Fields")
         self.p = {name: int(getattr(dut, name).value) for name in names}
         self.load = source(dut, "s_axis_weight", share=share_in, seed=1)
         self.vec = source(dut, "s_axis_vec", share=share_in, seed=2)
@@ -153,10 +155,13 @@ async def no_bubble(dut: Any) -> None:
         assert await bench.get() == bench.want(x)
     steps = bench.p["Cols"] // bench.p["Simd"]
     assert [b - a for a, b in pairwise(stamps)] == [steps] * (len(stamps) - 1)
-    stages = 1 + ((bench.p["Simd"] - 1).bit_length() + 1) // 2
+    p = bench.p
+    packing = Packing(
+        p["Pe"], p["Simd"], p["WeightBits"], p["InBits"], p["PortBits"], fields=p["Fields"]
+    )
     latency = stamps[beats - 1] - first_input
     dut._log.info("latency of a vector: %d cycles", latency)
-    assert latency == bench.cycles_per_vector + 3 + stages
+    assert latency == bench.cycles_per_vector + 3 + packing.stages
 
 
 @cocotb.test(timeout_time=200, timeout_unit="us")

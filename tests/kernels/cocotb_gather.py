@@ -1,16 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """rf_gather against its integer model."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles
+from cocotbext.axi import AxiStreamFrame
 from rows import Array, Handshakes, random_rows, rounding, row_beats
 
-from recfabric.kernels.gather.model import gather
+from recfabric.kernels.gather.model import Op, gather
 from recfabric.sim.streams import reset, send, sink, source, start, unpack
+
+
+@dataclass(frozen=True)
+class Request:
+    """A node's rows int8 (n, D), their weights int8 (n,) or None, what is asked of them."""
+
+    rows: Array
+    norm: int
+    shift: int
+    weights: Array | None = None
+    op: Op = Op.SUM
+
+    def answer(self) -> list[int]:
+        """What the integer model says."""
+        values = gather(self.rows, self.norm, self.shift, weights=self.weights, op=self.op)
+        return [int(v) for v in values]
 
 
 class Bench:
@@ -22,26 +40,43 @@ class Bench:
         self.beat_bits, self.max_rows = int(dut.BeatBits.value), int(dut.MaxRows.value)
         self.beats = max(1, self.dim * self.bits // self.beat_bits)
         self.chunks = self.dim // int(dut.RequantLanes.value)
+        self.weight_bits, self.with_max = int(dut.WeightBits.value), bool(dut.WithMax.value)
         self.cmd = source(dut, "s_axis_cmd", share=share_in, seed=1)
         self.row = source(dut, "s_axis_row", share=share_in, seed=2)
         self.out = sink(dut, "m_axis_vec", share=share_out, seed=3)
 
-    async def put(self, rows: Array, norm: int, shift: int) -> list[int]:
-        """Queue a request; returns what the model answers."""
-        await send(self.cmd, [len(rows) << 24 | norm << 8 | shift])
-        await send(self.row, row_beats(rows, self.bits, self.beat_bits))
-        return [int(v) for v in gather(rows, norm, shift)]
+    async def put(self, request: Request) -> None:
+        """Queue a request."""
+        scale = request.op << 24 | request.shift << 16 | request.norm
+        await send(self.cmd, [len(request.rows) << 32 | scale])
+        beats = row_beats(request.rows, self.bits, self.beat_bits)
+        if beats:
+            weights = [1] * len(request.rows) if request.weights is None else request.weights
+            mask = (1 << max(self.weight_bits, 1)) - 1
+            tuser = [int(w) & mask for w in weights for _ in range(self.beats)]
+            await self.row.send(AxiStreamFrame(beats, tuser=tuser))
 
     async def get(self) -> list[int]:
         return unpack((await self.out.recv(compact=False)).tdata[0], 8, self.dim)
 
-    async def check(self, requests: list[tuple[Array, int, int]]) -> None:
+    async def check(self, requests: list[Request]) -> None:
         """Queue all requests at once, then compare all answers."""
-        wanted = [await self.put(*request) for request in requests]
-        for want in wanted:
-            assert await self.get() == want
+        for request in requests:
+            await self.put(request)
+        for request in requests:
+            assert await self.get() == request.answer()
         await ClockCycles(self.dut.clk_i, 2 * self.chunks + 8)
         assert self.out.empty()
+
+    def request(self, rng: np.random.Generator, n: int, norm: int = 1, shift: int = 8) -> Request:
+        """Random rows, with random weights and either reduction where the kernel has them."""
+        weights = None
+        if self.weight_bits:
+            limit = 1 << (self.weight_bits - 1)
+            weights = rng.integers(-limit, limit, n).astype(np.int8)
+            shift += self.weight_bits - 1
+        op = Op(int(rng.integers(2))) if self.with_max else Op.SUM
+        return Request(self.rows(rng, n), norm, shift, weights, op)
 
     def rows(self, rng: np.random.Generator, n: int) -> Array:
         return random_rows(rng, n, self.dim, self.bits)
@@ -54,12 +89,12 @@ async def random_requests(dut: Any, share_in: float, share_out: float) -> None:
     bench = Bench(dut, share_in, share_out)
     await start(dut)
     rng = np.random.default_rng(4)
-    requests = []
+    requests: list[Request] = []
     for n in (1, 0, 0, 2, 31, 3, 0, 1, 1, 1, 40, 5, 7):
-        rows = bench.rows(rng, n)
+        norm, shift = int(rng.integers(1, 1 << 16)), int(rng.integers(12, 24))
+        requests.append(bench.request(rng, n, norm, shift))
         if n > 4:
-            rows[n // 2 :] = rows[0]
-        requests.append((rows, int(rng.integers(1, 1 << 16)), int(rng.integers(12, 24))))
+            requests[-1].rows[n // 2 :] = requests[-1].rows[0]
     await bench.check(requests)
 
 
@@ -73,8 +108,12 @@ async def full_history(dut: Any, element: str) -> None:
     value = -limit if element == "lowest" else limit - 1
     rows = np.full((bench.max_rows, bench.dim), value, np.int8)
     exact = bench.bits + 3 + 16  # brings the widest sum just into eight bits
-    requests = [(rows, 65535, shift) for shift in (0, exact, 47)]
-    requests.append((bench.rows(np.random.default_rng(5), bench.max_rows), 1, 5))
+    requests = [Request(rows, 65535, shift) for shift in (0, exact, 47)]
+    requests.append(bench.request(np.random.default_rng(5), bench.max_rows, 1, 5))
+    if bench.weight_bits:
+        most = -(1 << (bench.weight_bits - 1))
+        weights = np.full(len(rows), most, np.int8)
+        requests.append(Request(rows, 65535, exact + bench.weight_bits - 1, weights))
     await bench.check(requests)
 
 
@@ -85,10 +124,10 @@ async def rounding_and_saturation(dut: Any) -> None:
     await start(dut)
     rng = np.random.default_rng(6)
     scales = ((1, 0), (1, 1), (3, 2), (40, 0), (64, 8))
-    requests = [(bench.rows(rng, n), *scale) for n in (1, 2, 3) for scale in scales]
+    requests = [Request(bench.rows(rng, n), *scale) for n in (1, 2, 3) for scale in scales]
     hit = set[str]()
-    for rows, norm, shift in requests:
-        hit |= rounding(rows.sum(axis=0, dtype=np.int64) * norm, shift)
+    for request in requests:
+        hit |= rounding(request.rows.sum(axis=0, dtype=np.int64) * request.norm, request.shift)
     assert hit == {"above", "below", "tie up", "tie down"}
     await bench.check(requests)
 
@@ -101,29 +140,60 @@ async def one_beat_a_cycle(dut: Any) -> None:
     rng = np.random.default_rng(7)
     n, count = 3 * bench.chunks, 5
     for _ in range(count):
-        await bench.put(bench.rows(rng, n), 1, 8)
+        await bench.put(bench.request(rng, n))
     watch = Handshakes(dut, "s_axis_cmd", "s_axis_row", "m_axis_vec")
     await watch.until("m_axis_vec", count)
     rows, out = watch.at["s_axis_row"], watch.at["m_axis_vec"]
     latency = out[0] - watch.at["s_axis_cmd"][0]
     dut._log.info("latency %d cycles, periods %s", latency, [b - a for a, b in pairwise(out)])
-    assert latency == n * bench.beats + bench.chunks + 4
+    assert latency == n * bench.beats + bench.chunks + (6 if bench.weight_bits else 4)
     assert rows[-1] - rows[0] == count * n * bench.beats - 1
     assert all(b - a == n * bench.beats for a, b in pairwise(out))
 
 
 @cocotb.test(timeout_time=400, timeout_unit="us")
-async def short_requests(dut: Any) -> None:
-    """Requests shorter than their requantisation follow one another at its rate, plus a cycle."""
+@cocotb.parametrize(degree=[0, 1])
+async def short_requests(dut: Any, degree: int) -> None:
+    """A node of no or one row is done in the time of its rows or its requantisation."""
     bench = Bench(dut)
     await start(dut)
     rng = np.random.default_rng(8)
-    for _ in range(6):
-        await bench.put(bench.rows(rng, 1), 1, 8)
+    for _ in range(9):
+        await bench.put(bench.request(rng, degree))
     watch = Handshakes(dut, "m_axis_vec")
-    await watch.until("m_axis_vec", 6)
-    period = max(bench.chunks + 1, bench.beats)
-    assert all(b - a <= period for a, b in pairwise(watch.at["m_axis_vec"]))
+    await watch.until("m_axis_vec", 9)
+    period = max(bench.chunks, bench.beats * degree)
+    assert all(b - a == period for a, b in pairwise(watch.at["m_axis_vec"]))
+
+
+@cocotb.test(timeout_time=400, timeout_unit="us")
+@cocotb.parametrize(share_in=[0.0, 0.4], share_out=[0.0, 0.6])
+async def many_small_nodes(dut: Any, share_in: float, share_out: float) -> None:
+    """Degrees of a real graph's tail in any order, every reduction, with and without stalls."""
+    bench = Bench(dut, share_in, share_out)
+    await start(dut)
+    rng = np.random.default_rng(9)
+    degrees = rng.choice([0, 1, 1, 1, 2, 3, 9], 60).tolist()
+    await bench.check([bench.request(rng, n, int(rng.integers(1, 512))) for n in degrees])
+
+
+@cocotb.test(timeout_time=200, timeout_unit="us")
+async def maximum(dut: Any) -> None:
+    """Equal rows, all negative rows, a single row, no row; the largest one first and last."""
+    bench = Bench(dut)
+    await start(dut)
+    rng = np.random.default_rng(10)
+    top = (1 << (bench.bits - 1)) - 1
+    requests = []
+    for at in (0, 1, 4) if bench.with_max else ():
+        rows = bench.rows(rng, 5)
+        rows[at] = top
+        requests.append(Request(rows, 1, 0, op=Op.MAX))
+        requests.append(Request(np.minimum(rows, -1), 1, 0, op=Op.MAX))
+        requests.append(Request(rows[:1], 3, 2, op=Op.MAX))
+        requests.append(Request(rows[:0], 3, 2, op=Op.MAX))
+        requests.append(Request(np.repeat(rows[:1], 3, 0), 1, 0, op=Op.MAX))
+    await bench.check(requests)
 
 
 @cocotb.test(timeout_time=200, timeout_unit="us")
@@ -134,11 +204,11 @@ async def reset_in_mid_request(dut: Any, moment: int) -> None:
     await start(dut)
     rng = np.random.default_rng(moment)
     for _ in range(3):
-        await bench.put(bench.rows(rng, 5), 1, 0)
+        await bench.put(bench.request(rng, 5, 1, 0))
     await ClockCycles(dut.clk_i, moment)
     bench.cmd.clear()
     bench.row.clear()
     await reset(dut)
     assert not dut.m_axis_vec_tvalid.value
     bench.out.clear()
-    await bench.check([(bench.rows(rng, n), 1, 2) for n in (4, 0, 2)])
+    await bench.check([bench.request(rng, n, 1, 2) for n in (4, 0, 2)])

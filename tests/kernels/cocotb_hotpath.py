@@ -13,6 +13,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam
 
 from recfabric.kernels.hotpath._registers import OFFSETS
+from recfabric.kernels.hotpath.batch import DESCRIPTOR, NOT_WRITTEN, RECORD, result_stride
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.hotpath.image import memory_image
 from recfabric.kernels.hotpath.model import HotPath
@@ -23,6 +24,9 @@ CONFIG = HotPathConfig(**json.loads(os.environ["CONFIG"]))
 ITEMS = int(os.environ["ITEMS"])
 BITS = int(os.environ["BITS"])
 SCRATCH = {"history": 0, "seen": 1 << 14, "result": 1 << 15}
+BATCH = 3 << 20  # from here on: descriptors, records, results, lists, a page or more each
+BATCH_SCRATCH = {"descriptor": BATCH, "record": BATCH + (1 << 14)}
+RESULTS, LISTS = BATCH + (1 << 15), BATCH + (1 << 17)
 STALLS = (0.0, 0.3)
 
 
@@ -55,6 +59,8 @@ class Bench:
             self.addresses[name] = place
             self.ram.write(place, region.tobytes())
             place += len(region)
+        assert place <= BATCH
+        self.addresses |= BATCH_SCRATCH
 
     async def set(self, name: str, value: int) -> None:
         if name in OFFSETS:
@@ -107,6 +113,89 @@ class Bench:
         assert answer[:, 0].tolist() == rows.tolist()
         assert answer[:, 1].tolist() == scores.tolist()
 
+    def put_batch(self, requests: list[tuple[np.ndarray, np.ndarray, int]]) -> dict[str, int]:
+        """Write a batch's lists and descriptors, and records that say nothing yet."""
+        entries, place = np.zeros(len(requests), DESCRIPTOR), LISTS
+        stride = result_stride(CONFIG.k_max)
+        for i, (history, seen, k) in enumerate(requests):
+            entry = entries[i]
+            entry["n_history"], entry["n_seen"], entry["k"] = len(history), len(seen), k
+            entry["norm"] = int(self.contract.tensors.norm[len(history)])
+            entry["result"] = RESULTS + i * stride
+            for name, rows in {"history": history, "seen": seen}.items():
+                entry[name] = place
+                self.ram.write(place, rows.astype("<u4").tobytes())
+                place += -(-4 * len(rows) // 64) * 64
+        self.ram.write(BATCH_SCRATCH["descriptor"], entries.tobytes())
+        self.ram.write(BATCH_SCRATCH["record"], b"\xff" * (64 * len(requests)))
+        self.ram.write(RESULTS, b"\xee" * (stride * len(requests)))
+        return {"mode": 2, "count": len(requests)}
+
+    def change(self, number: int, **fields: int) -> None:
+        """Change a descriptor in memory."""
+        place = BATCH_SCRATCH["descriptor"] + 64 * number
+        entry = np.frombuffer(self.ram.read(place, 64), DESCRIPTOR).copy()
+        for name, value in fields.items():
+            entry[name] = value
+        self.ram.write(place, entry.tobytes())
+
+    def records(self, count: int) -> np.ndarray:
+        return np.frombuffer(self.ram.read(BATCH_SCRATCH["record"], 64 * count), RECORD)
+
+    def compare_batch(
+        self, requests: list[tuple[np.ndarray, np.ndarray, int]], failed: dict[int, int]
+    ) -> None:
+        """Every answer against the model, but those that must have failed and their status."""
+        stride = result_stride(CONFIG.k_max)
+        records = self.records(len(requests))
+        for i, (history, seen, k) in enumerate(requests):
+            assert int(records[i]["status"]) == failed.get(i, 0), i
+            if i in failed:
+                continue
+            norm = int(self.contract.tensors.norm[len(history)])
+            rows, scores = self.model.answer(history, norm, seen, k)
+            raw = self.ram.read(RESULTS + i * stride, 8 * k)
+            answer = np.frombuffer(raw, "<i4").reshape(k, 2)
+            assert answer[:, 0].tolist() == rows.tolist(), i
+            assert answer[:, 1].tolist() == scores.tolist(), i
+        ends = records["end"].tolist()
+        assert ends == sorted(ends)
+
+
+def mixture(count: int, seed: int) -> list[tuple[np.ndarray, np.ndarray, int]]:
+    """Requests with histories and seen lists of all lengths, empty ones too, and any k."""
+    rng = np.random.default_rng(seed)
+    sizes = [0, 1, 2, 40, 17, 3, 64, 0]
+    return [
+        (*lists(rng, sizes[i % 8], int(rng.integers(0, ITEMS // 2 + 1))), 1 + i % CONFIG.k_max)
+        for i in range(count)
+    ]
+
+
+class Cover:
+    """Counts the cycles of situations that a test must have met."""
+
+    def __init__(self, dut: Any) -> None:
+        self.dut = dut
+        self.seen = dict.fromkeys(("full", "overlap", "ahead", "turn", "waits"), 0)
+        cocotb.start_soon(self.watch())
+
+    async def watch(self) -> None:
+        d, seen = self.dut, self.seen
+        while True:
+            await RisingEdge(d.clk_i)
+            if not d.rst_ni.value:
+                continue
+            scanning = bool(d.u_scan.scanned_o.value)
+            rows = int(d.data_valid.value) & int(d.data_ready.value) & 0b100
+            flight = int(d.u_dispatch.flight_q.value)
+            seen["full"] += flight == 4 and bool(d.u_dispatch.valid_q.value)
+            seen["overlap"] += scanning and bool(rows)
+            stalled = int(d.data_valid.value) & ~int(d.data_ready.value)
+            seen["ahead"] += bool(stalled & 0b1000)
+            seen["waits"] += bool(d.fused_valid.value) and not d.fused_ready.value
+            seen["turn"] += int(d.u_ports.u_merge.turns_q.value) == 8
+
 
 async def bench(dut: Any, stall: float) -> Bench:
     made = Bench(dut, stall)
@@ -138,6 +227,65 @@ async def answers_a_full_history_and_an_exhausted_catalogue(dut: Any) -> None:
     rng = np.random.default_rng(6)
     await b.check(*lists(rng, CONFIG.max_rows, 5), 10)
     await b.check(np.zeros(3, int), np.arange(ITEMS - 4, dtype=np.int32), 10)
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.parametrize(stall=STALLS)
+async def a_batch_overlaps_and_is_exact(dut: Any, stall: float) -> None:
+    """More requests than fit into flight; then a second batch, then a request of the registers."""
+    b = await bench(dut, stall)
+    cover = Cover(dut)
+    for many, seed in ((13, 3), (1, 4)):
+        requests = mixture(many, seed)
+        assert await b.run(b.put_batch(requests)) == 0
+        b.compare_batch(requests, {})
+    if stall == 0.0:
+        assert all(cover.seen[name] for name in ("full", "overlap", "ahead", "waits")), cover.seen
+    await b.set("mode", 0)
+    await b.check(*lists(np.random.default_rng(5), 7, 9), 5)
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.parametrize(stall=STALLS)
+async def a_bad_request_fails_alone(dut: Any, stall: float) -> None:
+    """In the middle of a batch, one after the other, and first and last."""
+    b = await bench(dut, stall)
+    requests = mixture(12, 8)
+    history, seen = lists(np.random.default_rng(1), 9, 12)
+    for i in (4, 5):
+        requests[i] = (history, seen, 3)
+    arguments = b.put_batch(requests)
+    entries = np.frombuffer(b.ram.read(BATCH, 64 * 12), DESCRIPTOR)
+    b.ram.write(int(entries[4]["seen"]), seen[::-1].astype("<u4").tobytes())
+    b.ram.write(int(entries[5]["history"]), (history + ITEMS).astype("<u4").tobytes())
+    for i, change in {
+        0: {"k": 0},
+        1: {"k": CONFIG.k_max + 1},
+        7: {"n_history": CONFIG.max_rows + 1},
+        8: {"n_seen": CONFIG.max_seen + 1},
+        11: {"norm": 1 << 16},
+    }.items():
+        b.change(i, **change)
+    failed = {0: 8, 1: 8, 4: 4, 5: 2, 7: 8, 8: 8, 11: 8}
+    assert await b.run(arguments) == 0b1110
+    b.compare_batch(requests, failed)
+    for many in (0, (1 << 24) + 1):
+        b.put_batch(requests)
+        assert await b.run({"count": many}) == 0b1000
+        assert (b.records(12)["status"] == NOT_WRITTEN).all()
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.parametrize(cycles=[150, 900, 2000])
+async def reset_in_mid_batch(dut: Any, cycles: int) -> None:
+    b = await bench(dut, 0.0)
+    requests = mixture(8, cycles)
+    await b.go(b.put_batch(requests))
+    await ClockCycles(dut.clk_i, cycles)
+    await reset(dut)
+    await b.prepare()
+    assert await b.run(b.put_batch(requests)) == 0
+    b.compare_batch(requests, {})
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")
@@ -190,7 +338,7 @@ async def bad_requests_are_reported_and_harm_nothing(dut: Any) -> None:
         ("n_seen", CONFIG.max_seen + 1),
         ("n_items", 0),
         ("n_items", (1 << 24) + 1),
-        ("mode", 2),
+        ("mode", 3),
     ):
         assert await b.run(good | {"n_items": ITEMS, "mode": 0} | {name: value}) == 0b1000, name
     good |= {"n_items": ITEMS, "mode": 0}

@@ -5,9 +5,10 @@ import random
 from typing import Any
 
 import cocotb
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from rows import Handshakes
 
-from recfabric.sim.streams import pack, send, sink, source, start
+from recfabric.sim.streams import pack, reset, send, sink, source, start
 
 NARROW = 64
 
@@ -38,3 +39,74 @@ async def parts_are_kept_in_order(dut: Any, input_stall: float, output_stall: fl
         assert received == expected
         await ClockCycles(dut.clk_i, 3)
     assert monitor.empty()
+
+
+async def open_packet(dut: Any, count: int) -> None:
+    """Open a packet of rf_unpack; rf_pack needs none."""
+    if hasattr(dut, "count_i"):
+        dut.start_i.value, dut.count_i.value = 1, count
+        await RisingEdge(dut.clk_i)
+        dut.start_i.value, dut.count_i.value = 0, random.getrandbits(32)
+
+
+@cocotb.test(timeout_time=50, timeout_unit="us")
+async def no_bubble(dut: Any) -> None:
+    """One narrow beat a cycle from the first to the last, also from one wide beat to the next."""
+    await start(dut)
+    driver, _ = source(dut, "s_axis"), sink(dut, "m_axis")
+    ratio = max(len(dut.s_axis_tdata), len(dut.m_axis_tdata)) // NARROW
+    narrow = "m_axis" if hasattr(dut, "count_i") else "s_axis"
+    count = 6 * ratio
+    await open_packet(dut, count)
+    await send(driver, list(range(6 if narrow == "m_axis" else count)))
+    watch = Handshakes(dut, narrow)
+    await watch.until(narrow, count)
+    assert watch.at[narrow][-1] - watch.at[narrow][0] == count - 1
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+async def reset_in_mid_beat(dut: Any) -> None:
+    """A reset forgets the parts that are inside, whatever part it was at."""
+    await start(dut)
+    driver, monitor = source(dut, "s_axis"), sink(dut, "m_axis")
+    ratio = max(len(dut.s_axis_tdata), len(dut.m_axis_tdata)) // NARROW
+    unpacks = hasattr(dut, "count_i")
+    for moment in range(2, 3 + 2 * ratio):
+        await open_packet(dut, 4 * ratio)
+        await send(driver, [1] * (4 if unpacks else 4 * ratio - 1))
+        await ClockCycles(dut.clk_i, moment)
+        driver.clear()
+        await reset(dut)
+        assert not dut.m_axis_tvalid.value
+        monitor.clear()
+        narrow = [random.getrandbits(NARROW) for _ in range(ratio)]
+        await open_packet(dut, ratio)
+        await send(driver, [pack(narrow, NARROW)] if unpacks else narrow)
+        received: list[int] = []
+        while len(received) < (ratio if unpacks else 1):
+            received += (await monitor.recv(compact=False)).tdata
+        assert received == (narrow if unpacks else [pack(narrow, NARROW)])
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+async def packets_of_every_size(dut: Any) -> None:
+    """A packet of 2^n narrow beats goes on after its first ones; TLAST marks its last alone."""
+    if not hasattr(dut, "count_i"):
+        return
+    await start(dut)
+    driver = source(dut, "s_axis")
+    dut.m_axis_tready.value = 1
+    ratio = len(dut.s_axis_tdata) // NARROW
+    for bit in range(32):
+        count, given = 1 << bit, 0
+        assert not dut.s_axis_tready.value  # nothing is owed
+        await open_packet(dut, count)
+        await send(driver, [7] * -(-min(count, 2 * ratio) // ratio))
+        for _ in range(2 * ratio + 6):
+            await FallingEdge(dut.clk_i)
+            if dut.m_axis_tvalid.value:
+                given += 1
+                assert dut.m_axis_tlast.value == (given == count)
+        assert given == min(count, 2 * ratio)
+        assert dut.s_axis_tready.value == (count > 2 * ratio)
+        await reset(dut)

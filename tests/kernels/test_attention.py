@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recfabric.contract import exp2_table
-from recfabric.kernels.attention.model import attend
+from recfabric.kernels.attention.model import attend, attend_matrix, leaky
 from recfabric.kernels.sources import sources
+from recfabric.sim.coverage import assert_every_point_hit
 from recfabric.sim.testbench import Fault, Testbench
 from recfabric.sim.verilator import lint
 
@@ -22,6 +23,13 @@ CONFIGURATIONS: list[dict[str, object]] = [
     {"Dim": 16, "Heads": 4},
     {"Dim": 256, "Heads": 4, "ValueBits": 4},
 ]
+LEAKY = {"Dim": 16, "Heads": 4, "Slope": 51}  # PyTorch Geometric's 0.2
+LEAKY_TESTS = "random_requests|negative_logits|full_history|rate/"  # the others want all exponents
+UNREACHABLE = {
+    "rf_divide.keeps_its_sender_waiting": "a request is finished when its dividers are ready",
+    "rf_rescale.stalls_with_chunks_inside": "no job comes within a division of the one before",
+    "rf_rescale.job_right_behind": "no job comes within a division of the one before",
+}
 FAULTS = [
     Fault("rf_attention.sv", ".free_i      (!taken_q[open_bank_q])", ".free_i      (1'b1)"),
     Fault("rf_attention_values.sv", "<= (first_q ? '0 : sum_q) +", "<= sum_q +"),
@@ -87,9 +95,53 @@ def test_model_is_exact_at_its_widest(element: int) -> None:
     assert got.tolist() == naive(table[0], table, table, 1, 0, 30)
 
 
+@settings(deadline=None)
+@given(
+    queries=st.lists(st.lists(INT8, min_size=8, max_size=8), max_size=5),
+    rows=st.lists(st.lists(INT8, min_size=16, max_size=16), max_size=12),
+    logit_shift=st.integers(0, 31) | st.integers(4, 10),
+    out_shift=st.integers(0, 47) | st.integers(26, 32),
+)
+def test_matrix_model_is_exact(
+    queries: list[list[int]], rows: list[list[int]], logit_shift: int, out_shift: int
+) -> None:
+    both, q = np.array(rows, np.int8).reshape(-1, 16), np.array(queries, np.int8).reshape(-1, 8)
+    keys, values = both[:, :8], both[:, 8:]
+    got = attend_matrix(q, keys, values, logit_shift=logit_shift, out_shift=out_shift)
+    assert got.shape == q.shape
+    for query, answer in zip(q, got, strict=True):
+        want = naive(query.tolist(), keys.tolist(), values.tolist(), 1, logit_shift, out_shift)
+        alone = attend(query, keys, values, heads=1, logit_shift=logit_shift, out_shift=out_shift)
+        assert answer.tolist() == want == alone.tolist()
+
+
 @pytest.mark.parametrize("parameters", CONFIGURATIONS)
 def test_rtl(parameters: dict[str, object]) -> None:
     Testbench("rf_attention", parameters).run(ATTENTION)
+
+
+def test_rtl_with_a_slope() -> None:
+    outcome = Testbench("rf_attention", LEAKY).outcome(ATTENTION, only=LEAKY_TESTS)
+    assert outcome.passed and not outcome.failed
+
+
+def test_every_branch_is_hit() -> None:
+    """Rounding, ties, both ends, new maxima, stalls, empty requests."""
+    hits = Testbench("rf_attention", CONFIGURATIONS[1]).hits(ATTENTION)
+    assert_every_point_hit([hits], unreachable=UNREACHABLE)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-(2**15), 2**15 - 1), max_size=20), st.integers(0, 256))
+def test_leaky_is_exact(x: list[int], slope: int) -> None:
+    want = [v if v >= 0 else round(Fraction(v * slope, 256)) for v in x]
+    assert leaky(np.array(x, np.int16), slope).tolist() == want
+
+
+def test_a_wrong_slope_is_caught() -> None:
+    fault = Fault("rf_leaky.sv", "data_i < 0 ? scaled", "data_i < -1 ? scaled")
+    bench = Testbench("rf_attention", LEAKY, fault=fault)
+    assert bench.outcome(ATTENTION, only=LEAKY_TESTS).failed
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.old)
@@ -113,7 +165,8 @@ def test_lint(parameters: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("Dim", 8), ("Dim", 48), ("Heads", 3), ("Heads", 8), ("KeyBits", 2), ("ValueBits", 16),
-     ("BeatBits", 96), ("MaxRows", 0), ("MaxRows", 1025), ("RequantLanes", 128)],
+     ("BeatBits", 96), ("MaxRows", 0), ("MaxRows", 1025), ("RequantLanes", 128),
+     ("Slope", 257)],
 )  # fmt: skip
 def test_a_bad_parameter_stops_elaboration(name: str, value: int) -> None:
     text = lint(sources("rf_attention"), "rf_attention", {name: value})

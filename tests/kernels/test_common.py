@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from recfabric.kernels.sources import sources
+from recfabric.sim.coverage import assert_every_point_hit
 from recfabric.sim.testbench import Fault, Testbench
 from recfabric.sim.verilator import lint
 
@@ -77,3 +78,50 @@ def test_axi_read_catches_bursts_across_a_page() -> None:
     fault = Fault("rf_axi_read.sv", "if (page_left < 32'(burst))", "if (1'b0)")
     parameters = {"BeatBits": 64, "FifoDepth": 32, "MaxBurst": 32}
     assert Testbench("rf_axi_read", parameters, fault=fault).outcome(AXI_READ).failed
+
+
+AXI_WRITE = Path(__file__).parent / "cocotb_axi_write.py"
+
+
+@pytest.mark.parametrize("beat_bits", [64, 512])
+def test_axi_write(beat_bits: int) -> None:
+    Testbench("rf_axi_write", {"BeatBits": beat_bits}).run(AXI_WRITE)
+
+
+def test_axi_write_catches_stale_strobes() -> None:
+    fault = Fault("rf_axi_write.sv", "m_axi_gmem_wstrb <= (BeatBits / 8)'(8'hFF);", "")
+    assert Testbench("rf_axi_write", {"BeatBits": 512}, fault=fault).outcome(AXI_WRITE).failed
+
+
+READ_512 = {"BeatBits": 512, "FifoDepth": 64, "MaxBurst": 16}
+READ_64 = {"BeatBits": 64, "FifoDepth": 32, "MaxBurst": 32}
+COVERED: list[tuple[Path, list[Testbench], dict[str, str]]] = [
+    (FIFO, [Testbench("rf_fifo", {"Width": w, "Depth": d}) for w, d in ((8, 16), (512, 2))], {}),
+    (
+        REQUANT,
+        [Testbench("rf_requant", {"InBits": i, "OutBits": o}) for i, o in ((12, 4), (48, 8))],
+        {},
+    ),
+    (WIDTHS, [Testbench("rf_unpack", {"OutBits": 64, "InBits": w}) for w in (64, 512)], {}),
+    (WIDTHS, [Testbench("rf_pack", {"InBits": 64, "OutBits": w}) for w in (64, 512)], {}),
+    (
+        AXI_READ,
+        [Testbench("rf_axi_read", READ_512), Testbench("rf_axi_read", READ_64)],
+        {"rf_fifo.full": "reads are asked for only while there is room: room_for_what_comes"},
+    ),
+    (AXI_WRITE, [Testbench("rf_axi_write", {"BeatBits": w}) for w in (64, 512)], {}),
+]
+
+
+@pytest.mark.parametrize(("tests", "benches", "unreachable"), COVERED, ids=lambda v: None)
+def test_every_cover_point_is_hit(
+    tests: Path, benches: list[Testbench], unreachable: dict[str, str]
+) -> None:
+    assert_every_point_hit((b.hits(tests) for b in benches), unreachable=unreachable)
+
+
+def test_a_missing_stimulus_is_named() -> None:
+    bench = Testbench("rf_fifo", {"Width": 8, "Depth": 16})
+    hits = bench.hits(FIFO, only="input_stall=0.5/output_stall=0.0")
+    with pytest.raises(AssertionError, match=r"not hit: rf_fifo\.full, rf_fifo\.waits_for_its"):
+        assert_every_point_hit([hits])

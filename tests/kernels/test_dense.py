@@ -23,6 +23,7 @@ CONFIGURATIONS: list[dict[str, object]] = [
 ]
 FAULTS = [
     Fault("rf_dense_replay.sv", "level_q > LevelBits'(beat_q)", "1'b1"),
+    Fault("rf_dots_group.sv", "Gap) -", "Gap) +"),
     Fault("rf_requant.sv", "half & (rest | halves[1])", "half"),
 ]
 
@@ -104,6 +105,7 @@ def test_a_planted_fault_is_caught(fault: Fault) -> None:
         {"Pe": 64, "Simd": 128},
         {"Pe": 1, "Simd": 1},
         {"Pe": 4, "Simd": 64, "BeatBits": 64, "WeightBits": 4},
+        {"Pe": 16, "WeightBits": 4, "PortBits": 27, "Fields": 3, "AccBits": 24},
         {"Rows": 256, "Cols": 512, "Pe": 32, "Simd": 8, "BeatBits": 256},
     ],
 )
@@ -114,7 +116,7 @@ def test_lint(parameters: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("Pe", 3), ("Pe", 128), ("Simd", 24), ("InBits", 9), ("WeightBits", 1), ("BeatBits", 96),
-     ("OutBits", 17)],
+     ("OutBits", 17), ("AccBits", 22), ("AccBits", 33), ("PortBits", 18), ("Fields", 3)],
 )  # fmt: skip
 def test_a_bad_parameter_stops_elaboration(name: str, value: int) -> None:
     text = lint(sources("rf_dense"), "rf_dense", {name: value})

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from recfabric.kernels.sources import sources
+from recfabric.sim.coverage import assert_every_point_hit
 from recfabric.sim.testbench import Fault, Testbench
 from recfabric.sim.verilator import lint
 
@@ -15,6 +16,11 @@ DIVIDE = Path(__file__).parent / "cocotb_divide.py"
 @pytest.mark.parametrize("quotient_bits", [23, 31])
 def test_divide(quotient_bits: int) -> None:
     Testbench("rf_divide", {"QuotientBits": quotient_bits}).run(DIVIDE)
+
+
+def test_every_cover_point_is_hit() -> None:
+    benches = (Testbench("rf_divide", {"QuotientBits": bits}) for bits in (23, 31))
+    assert_every_point_hit(bench.hits(DIVIDE) for bench in benches)
 
 
 def test_divide_catches_a_planted_fault() -> None:

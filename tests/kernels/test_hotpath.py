@@ -10,10 +10,12 @@ import pytest
 
 from recfabric.config import build_dir
 from recfabric.errors import ConfigError
-from recfabric.kernels.hotpath import registers
+from recfabric.kernels.hotpath import registers, wrapper
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.hotpath.image import check_fit, memory_image, pack_rows, unpack_rows
+from recfabric.kernels.sources import sources
 from recfabric.kernels.stimulus import random_contract
+from recfabric.sim import verilator
 from recfabric.sim.testbench import Fault, Testbench
 
 TESTS = Path(__file__).parent / "cocotb_hotpath.py"
@@ -35,7 +37,7 @@ SHAPES = {
 
 
 def bench(config: HotPathConfig, fault: Fault | None = None) -> Testbench:
-    generated = registers.generate(build_dir() / "generated")
+    generated = registers.generate(build_dir() / "generated", config.scan_ports)
     return Testbench("rf_hotpath", config.parameters(), fault, generated)
 
 
@@ -52,14 +54,38 @@ def test_requests(shape: str) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault("rf_sequencer.sv", "left_q <= left_q - chunk;", "left_q <= left_q - chunk - 1;"),
-        Fault("rf_hotpath.sv", "{text, user_q}", "{user_q, text}"),
+        Fault("rf_scan_reads.sv", "left_q <= left_q - chunk;", "left_q <= left_q - chunk - 1;"),
+        Fault("rf_front.sv", "{text, kept}", "{kept, text}"),
     ],
 )
 def test_a_planted_fault_is_caught(fault: Fault) -> None:
     config, items, bits = SHAPES["items-packed-int4"]
     made = bench(config, fault)
     only = "answers_back_to_back/stall=0.0"
+    assert made.outcome(TESTS, env=environment(config, items, bits), only=only).failed
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        # the user vector of the next request is fused with the attention of this one
+        Fault(
+            "rf_front.sv", ".s_axis_vec_tdata    ({text, kept})", ".s_axis_vec_tdata({text, user})"
+        ),
+        # a request's faults are those of the one before, too
+        Fault(
+            "rf_finish.sv",
+            "row_q <= (row_q & ~(finished_o && job.run ? mine : '0))",
+            "row_q <= row_q",
+        ),
+        # a fifth request takes the tag of one in flight
+        Fault("rf_dispatch.sv", "flight_q != (TagBits + 1)'(Flight)", "flight_q != '1"),
+    ],
+)
+def test_a_fault_between_overlapped_requests_is_caught(fault: Fault) -> None:
+    config, items, bits = SHAPES["items-packed-int4"]
+    made = bench(config, fault)
+    only = "(a_batch_overlaps|a_bad_request).*stall=0.0"
     assert made.outcome(TESTS, env=environment(config, items, bits), only=only).failed
 
 
@@ -112,3 +138,14 @@ def test_a_netlist_of_another_shape_is_refused(config: HotPathConfig) -> None:
 def test_a_bad_parameter_is_named(name: str, value: int) -> None:
     with pytest.raises(ConfigError, match=f"{name} of {value}"):
         HotPathConfig(**{name: value})
+
+
+@pytest.mark.parametrize("ports", [1, 4])
+def test_the_wrapper_with_named_ports_elaborates(ports: int, tmp_path: Path) -> None:
+    config = HotPathConfig(dim=16, pe=8, scan_ports=ports)
+    path = tmp_path / f"{wrapper.NAME}.sv"
+    path.write_text(wrapper.wrapper(config))
+    generated = registers.generate(build_dir() / "generated", ports)
+    files = (verilator.WAIVERS, *sources(wrapper.NAME, (*generated, path)))
+    assert verilator.lint(files, wrapper.NAME, {}) == ""
+    assert set(wrapper.arguments(config).values()) == set(range(wrapper.axi_ports(config)))

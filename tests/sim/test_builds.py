@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds are kept by content; linters find what they should; waves come when asked for."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
+from time import sleep
 
 import pytest
 
-from recfabric.builds import content_key
+from recfabric.builds import build_lock, content_key
 from recfabric.kernels.sources import ROOT, sources
 from recfabric.sim import lint, verilator
 from recfabric.sim.testbench import Fault, Testbench
@@ -42,6 +45,30 @@ def test_a_build_is_made_once() -> None:
     made = built.stat().st_mtime_ns
     assert Testbench("rf_fifo", {"Width": 8, "Depth": 16}).build() == built.parent
     assert built.stat().st_mtime_ns == made
+
+
+def test_as_many_builds_run_at_a_time_as_there_are_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECFABRIC_BUILD", str(tmp_path))
+    monkeypatch.setattr("recfabric.builds.os.cpu_count", lambda: 2)
+    running, most = [0], [0]
+    lock = Lock()
+
+    def build(key: str) -> None:
+        with build_lock(key):
+            with lock:
+                running[0] += 1
+                most[0] = max(most[0], running[0])
+            sleep(0.05)
+            with lock:
+                running[0] -= 1
+
+    for keys, limit in ((["same"] * 4, 1), (list("abcd"), 2)):
+        most[0] = 0
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(build, keys))
+        assert most[0] == limit
 
 
 def test_waves_are_written_when_asked_for() -> None:

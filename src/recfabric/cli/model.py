@@ -1,54 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: ``recfabric demo`` and its stages one by one.
-
-Exit codes: 0, 1 when a proof found a mismatch, 2 for bad input (one sentence on stderr).
-"""
+"""The demo and its stages one by one: train, export, verify, report, recommend."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recfabric import __version__
 from recfabric.contract import Contract
-from recfabric.errors import RecFabricError
 from recfabric.kernels.hotpath.config import HotPathConfig
+from recfabric.proof import BACKENDS, FUSE_LAYERS
 
 if TYPE_CHECKING:
     from recfabric.host.device import Device
     from recfabric.quant.progress import Progress
     from recfabric.quant.train import TrainConfig
 
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
 DEMO = Path("build/demo")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; gives the exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        code: int = options.run(options)
-    except RecFabricError as error:
-        print(f"recfabric: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(
-            f"recfabric: {error.filename}: {error.strerror}; choose another place.", file=sys.stderr
-        )
-        return 2
-    except KeyboardInterrupt:
-        print("recfabric: interrupted", file=sys.stderr)
-        return 130
-    return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="recfabric", description=__doc__.splitlines()[0])
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
+def add(commands: Commands) -> None:
+    """Add these commands to the parser."""
     demo = commands.add_parser("demo", help="everything, from the data to the report")
     _training_options(demo, DEMO)
     _hardware_option(demo)
@@ -65,9 +39,16 @@ def _parser() -> argparse.ArgumentParser:
 
     verify = commands.add_parser("verify", help="prove a backend equal to the integer model")
     verify.add_argument("model", type=Path, help="a contract folder")
-    verify.add_argument("--backend", choices=("rtl", "soft", "qonnx"), default="rtl")
+    verify.add_argument("--backend", choices=BACKENDS, default="rtl")
     verify.add_argument("--json", type=Path, metavar="FILE", help="where the result goes")
     verify.add_argument("-k", type=int, default=20, help="length of the lists compared (20)")
+    verify.add_argument(
+        "--fuse",
+        choices=FUSE_LAYERS,
+        default="rf_dense",
+        help="what computes the fuse layer in the RTL (rf_dense)",
+    )
+    verify.add_argument("--random", type=int, default=64, help="random requests besides (64)")
     _hardware_option(verify)
     verify.set_defaults(run=_verify)
 
@@ -81,7 +62,6 @@ def _parser() -> argparse.ArgumentParser:
     recommend.add_argument("-k", type=int, default=10)
     recommend.add_argument("--device", choices=("soft", "rtl"), default="soft")
     recommend.set_defaults(run=_recommend)
-    return parser
 
 
 def _training_options(parser: argparse.ArgumentParser, out: Path) -> None:
@@ -134,9 +114,12 @@ def _demo(options: argparse.Namespace) -> int:
     result = run_demo(_config(options), options.data, options.out, _progress(), hardware=hardware)
     _say_accuracy(result["accuracy"])
     cycles, simulation = result["cycles"], result["simulation"]
+    each = cycles["back_to_back"]
+    batch = f"back to back {each['mean']:.0f} (port {each['port']:.0f}); " if each else ""
     print(
         f"cycles a request: p50 {cycles['p50']} (memory bound {cycles['bound_p50']:.0f}), "
         f"p99 {cycles['p99']} (bound {cycles['bound_p99']:.0f}); "
+        f"{batch}"
         f"{simulation['cycles_per_cpu_second']:,} cycles per CPU-second"
     )
     print(f"report: {options.out / 'report.html'}")
@@ -167,11 +150,19 @@ def _verify(options: argparse.Namespace) -> int:
 
     hardware = HotPathConfig.read(options.hardware)
     proof = verify_stage(
-        options.model, options.backend, _progress(), k=options.k, hardware=hardware
+        options.model,
+        options.backend,
+        _progress(),
+        k=options.k,
+        hardware=hardware,
+        random=options.random,
+        fuse=options.fuse,
     )
     record = proof.record() | {"accuracy": accuracy_rows(proof)}
     if options.json:
         write_json(options.json, record)
+    for note in proof.notes:
+        print(note)
     return _say_equivalence(record["equivalence"])
 
 

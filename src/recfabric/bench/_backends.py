@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same requests through every backend of a contract: equality, cycles, cells of its fuse layer.
+
+RTL rows are simulated cycles; an hls4ml row has the initiation interval that its pragmas declare,
+since Vitis HLS has not run on it, and no cells. Everything else is common: contract, requests, k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from recfabric.bench._table import grid
+from recfabric.bitstreams.cells import Utilisation, utilisation
+from recfabric.bitstreams.parts import PARTS
+from recfabric.config import tool_versions
+from recfabric.contract import Contract
+from recfabric.kernels.hotpath.config import HotPathConfig
+from recfabric.proof import FUSE_LAYERS, Proof, Task, fuse_slot, prove
+
+
+@dataclass(frozen=True)
+class BackendRow:
+    """One backend: ``fuse``: what computes its fuse layer; cells are those of that layer alone.
+
+    ``cycles``: median of a request; ``kind``: "simulated" or "declared interval".
+    """
+
+    backend: str
+    fuse: str
+    requests: int
+    values: int
+    mismatches: int
+    cycles: float
+    kind: str
+    part: str
+    lut: int | None
+    ff: int | None
+    dsp: int | None
+    bram: float | None
+    tool: str
+
+
+def compare_backends(folder: Path, task: Task, *, cells: bool = True) -> list[BackendRow]:
+    """Every backend on the requests of a contract folder; raises as :func:`proof.prove` does."""
+    rows: list[BackendRow] = []
+    contract = Contract.load(folder)
+    for fuse in FUSE_LAYERS:
+        proof = prove(folder, "rtl", task, fuse=fuse)
+        cycles = float(proof.cycles["p50"])
+        rows += _rows("RTL", fuse, proof, cycles, "simulated", _cells(contract, fuse, cells))
+    proof = prove(folder, "hls4ml", task)
+    interval = declared_interval(contract)
+    rows += _rows("hls4ml, C simulation", "Dense", proof, interval, "declared interval", [None])
+    return rows
+
+
+def declared_interval(contract: Contract) -> float:
+    """Cycles between requests that the hls4ml project's pragmas ask for: its slowest stage's.
+
+    The stages run as a dataflow; the catalogue's scan, an item each beat of 512 bits, is the
+    slowest for every history shorter than half of the catalogue.
+    """
+    shape, bits = contract.shape, contract.formats.item.width
+    beats = -(-shape.dim * bits // 512)
+    return float(shape.items * beats)
+
+
+def record(rows: Sequence[BackendRow]) -> dict[str, Any]:
+    """For a JSON file."""
+    return {"backends": [asdict(row) for row in rows], "versions": tool_versions()}
+
+
+def table(rows: Sequence[BackendRow]) -> str:
+    """The rows as text to read."""
+    head = ("backend", "fuse layer", "requests", "integers", "mismatches", "cycles", "", "part")
+    lines = []
+    for r in rows:
+        cells = ["-" if c is None else f"{c:,g}" for c in (r.lut, r.ff, r.dsp, r.bram)]
+        counts = [f"{n:,}" for n in (r.requests, r.values, r.mismatches)]
+        lines.append([r.backend, r.fuse, *counts, f"{r.cycles:,g}", r.kind, r.part, *cells])
+    return grid((*head, "LUT", "FF", "DSP", "BRAM"), lines)
+
+
+def _cells(contract: Contract, fuse: str, wanted: bool) -> list[Utilisation | None]:
+    if not wanted:
+        return [None]
+    config = HotPathConfig.for_contract(contract)
+    names = ("Dim", "Pe", "Simd", "BeatBits")
+    parameters = {name: config.parameters()[name] for name in names}
+    slots = fuse_slot(contract, fuse, config)
+    return [utilisation("rf_fuse", parameters, part, slots=slots) for part in PARTS]
+
+
+def _rows(
+    backend: str,
+    fuse: str,
+    proof: Proof,
+    cycles: float,
+    kind: str,
+    cells: Sequence[Utilisation | None],
+) -> list[BackendRow]:
+    """One row a part; the comparison with the integer model is the one that names ``soft``."""
+    row = next(e for e in proof.equivalence if e.left == "soft")
+    common = (backend, fuse, row.requests, row.values, row.mismatches, cycles, kind)
+    return [
+        BackendRow(*common, "", None, None, None, None, "not run through Vitis")
+        if c is None
+        else BackendRow(*common, c.part, c.lut + c.lutram, c.ff, c.dsp, c.bram36, c.tool)
+        for c in cells
+    ]

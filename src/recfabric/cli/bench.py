@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measurements: cycles against bounds, cells, simulation speed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add(commands: Commands) -> None:
+    """Add these commands to the parser."""
+    bench = commands.add_parser("bench", help="measure the kernels")
+    what = bench.add_subparsers(required=True, metavar="WHAT")
+    kernels = what.add_parser("kernels", help="cycles against the bound, cells, simulation speed")
+    kernels.add_argument(
+        "--kernel", metavar="NAME", help="one kernel's cases, such as topk, or simulation"
+    )
+    kernels.add_argument("--json", type=Path, metavar="FILE", help="where the rows go")
+    kernels.add_argument(
+        "--cells", action=argparse.BooleanOptionalAction, default=True, help="count cells by Yosys"
+    )
+    kernels.set_defaults(run=_kernels)
+    backends = what.add_parser("backends", help="the same requests through every backend")
+    backends.add_argument("model", type=Path, help="a contract folder")
+    backends.add_argument("--json", type=Path, metavar="FILE", help="where the rows go")
+    backends.add_argument(
+        "--cells", action=argparse.BooleanOptionalAction, default=True, help="count cells by Yosys"
+    )
+    backends.set_defaults(run=_backends)
+
+
+def _kernels(options: argparse.Namespace) -> int:
+    from recfabric.bench._runner import cases, record, run_cases
+    from recfabric.bench._simulation import simulation
+    from recfabric.bench._table import table
+    from recfabric.demo import write_json
+    from recfabric.quant.progress import Terminal
+
+    task = Terminal().task
+    only_speed = options.kernel == "simulation"
+    rows = [] if only_speed else run_cases(cases(options.kernel), task, cells=options.cells)
+    speed = simulation(task) if only_speed or options.kernel is None else []
+    if options.json:
+        write_json(options.json, record(rows, speed))
+    print(table(rows, speed))
+    return 0 if all(row.met for row in rows) and all(s["met"] for s in speed) else 1
+
+
+def _backends(options: argparse.Namespace) -> int:
+    from recfabric.bench._backends import compare_backends, record, table
+    from recfabric.demo import write_json
+    from recfabric.quant.progress import Terminal
+
+    rows = compare_backends(options.model, Terminal().task, cells=options.cells)
+    if options.json:
+        write_json(options.json, record(rows))
+    print(table(rows))
+    return 1 if any(row.mismatches for row in rows) else 0
