@@ -56,7 +56,9 @@ def to_contract(checkpoint: Checkpoint) -> Contract:
     model = checkpoint.model
     formats = model.formats
     values = _values(model) | {"popularity": checkpoint.split.popularity}
+    values |= dict.fromkeys(("edge_item", "edge_weight"), np.zeros((model.sizes.items, 0)))
     types = {"bias": np.int16, "norm": np.uint16, "fuse_bias": np.int32, "popularity": np.uint32}
+    types |= {"edge_item": np.int32}
     tensors = {
         f.name: _integers(values[f.name], getattr(formats, f.name, None)).astype(
             types.get(f.name, np.int8)

@@ -202,6 +202,7 @@ def calibrate(model: Hybrid, tables: Tables, edges: Edges, bits: Bits) -> Format
         fuse_weight=weights,
         fuse_bias=FixedPoint(True, 32, state.frac + weights.frac),
         fused=fused,
+        edge=Formats.no_edges(fused, form["item"]),
     )
 
 
