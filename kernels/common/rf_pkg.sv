@@ -92,7 +92,7 @@ package rf_pkg;
     DestMessage,
     DestKey,
     DestValue,
-    DestSeen,
+    DestEdge,
     DestTerm,
     DestItem,
     DestWeight
@@ -120,6 +120,8 @@ package rf_pkg;
     logic [31:0] attention_shift;
     logic [31:0] fuse_shift;
     logic [31:0] term_shift;
+    logic [63:0] edges;
+    logic [31:0] scatter_shift;
     logic [63:0] descriptor;
     logic [63:0] record;
     logic [31:0] count;
