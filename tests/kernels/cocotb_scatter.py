@@ -193,7 +193,9 @@ async def unused_slots_and_targets_beyond_the_catalogue(dut: Any) -> None:
     rng = np.random.default_rng(7)
     requests = []
     for items in (1, bench.items - 1, bench.items, bench.size):
-        targets = rng.choice([0, items - 1, items, items + 1, 2 * items, 0xFFFFFF], (5, bench.edges))
+        targets = rng.choice(
+            [0, items - 1, items, items + 1, 2 * items, 0xFFFFFF], (5, bench.edges)
+        )
         weights = rng.choice([0, 1, -1, 127], targets.shape).astype(np.int8)
         requests.append(Request(targets.astype(int), weights, items, 1, 0))
     if bench.size > 1024:
