@@ -80,6 +80,7 @@ OFFSETS = {
     "item14_hi": 0x1C0,
     "item15_lo": 0x1C8,
     "item15_hi": 0x1CC,
+    "n_rows": 0x1F0,
 }
 
 # name: what it holds
@@ -161,6 +162,7 @@ DESCRIPTIONS = {
     "item14_hi": "item table, or the share of each scan port, rows without gaps, 4 KiB aligned",
     "item15_lo": "item table, or the share of each scan port, rows without gaps, 4 KiB aligned",
     "item15_hi": "item table, or the share of each scan port, rows without gaps, 4 KiB aligned",
+    "n_rows": "rows of message, key and value table where a shard scans fewer items; 0: n_items",
 }
 
 # register: field: (lowest bit, width)

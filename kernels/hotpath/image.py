@@ -40,10 +40,14 @@ def unpack_rows(rows: Bytes, bits: int, dim: int) -> npt.NDArray[np.int8]:
     return np.ascontiguousarray(both.reshape(len(raw), dim))
 
 
-def memory_image(contract: Contract, config: HotPathConfig) -> dict[str, Bytes]:
+def memory_image(
+    contract: Contract, config: HotPathConfig, scanned: range | None = None
+) -> dict[str, Bytes]:
     """The regions of a contract by the names of the kernel's address arguments.
 
-    Raises ConfigError where the netlist's shape is not the contract's.
+    ``scanned``: the item rows that a shard of the catalogue scores, consecutive; all of them where
+    it is None. Gathered tables are whole in every shard. Raises ConfigError where the netlist's
+    shape is not the contract's.
     """
     check_fit(contract, config)
     t = contract.tensors
@@ -54,11 +58,12 @@ def memory_image(contract: Contract, config: HotPathConfig) -> dict[str, Bytes]:
         for name in ("message", "key", "value")
     }
     item_bytes = config.dim * config.item_bits // 8
-    items = pack_rows(t.item, config.item_bits, item_bytes)
+    part = slice(scanned.start, scanned.stop) if scanned else slice(None)
+    items = pack_rows(t.item[part], config.item_bits, item_bytes)
     shares = port_rows(len(items), ports=config.scan_ports, lanes=config.port_lanes)
     for name, rows in zip(share_names(config), shares, strict=True):
         image[name] = items[rows].reshape(-1)
-    image["bias"] = t.bias.astype("<i2").view(np.uint8)
+    image["bias"] = t.bias[part].astype("<i2").view(np.uint8)
     image["weight"] = np.asarray(
         weight_beats(
             t.fuse_weight, t.fuse_bias, pe=config.pe, simd=config.simd, beat_bits=config.beat_bits

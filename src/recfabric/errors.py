@@ -30,6 +30,14 @@ class DeviceTimeoutError(DeviceError):
     """A device that does not finish within its time-out."""
 
 
+class UnattributedFaultError(DeviceError):
+    """A batch in which the device did not say how each request ended."""
+
+
+class OverloadedError(RecFabricError):
+    """More requests are waiting than the runtime takes; nothing was done for this one."""
+
+
 class ToolMissingError(RecFabricError):
     """A program that is not installed: a compiler, a simulator, a synthesiser."""
 
