@@ -296,6 +296,11 @@ class HotPathDriver:
         )
 
 
+def list_bytes(query: Query) -> int:
+    """What a query's lists take of a batch's room, at most."""
+    return _line(4 * len(np.asarray(query.history))) + _line(4 * len(np.asarray(query.seen)))
+
+
 def _line(size: int) -> int:
     return -(-size // _LINE) * _LINE
 

@@ -38,6 +38,10 @@ class OverloadedError(RecFabricError):
     """More requests are waiting than the runtime takes; nothing was done for this one."""
 
 
+class SupersededError(RecFabricError):
+    """A request in the rows of tables that were swapped meanwhile; look its items up again."""
+
+
 class ToolMissingError(RecFabricError):
     """A program that is not installed: a compiler, a simulator, a synthesiser."""
 
