@@ -18,6 +18,10 @@ class RequestError(RecFabricError, ValueError):
     """A request outside the limits: an unknown item, a k of 0, a history too long."""
 
 
+class UnknownUserError(RequestError):
+    """A user that the contract's requests do not name."""
+
+
 class ConfigError(RecFabricError, ValueError):
     """A training or hardware parameter outside its range."""
 
