@@ -89,6 +89,7 @@ class HotPathDriver:
         sizes = {"history": 4 * config.max_rows, "seen": 4 * config.max_seen}
         self._alone_in = self._allocate(sizes | {"result": 8 * config.k_max})
         self._slots = {0: self._allocate(self._slot_sizes())}
+        self._scratch = np.zeros(self._slots[0]["lists"].size, np.uint8)
         self._live, self._spare = TableSet(device), TableSet(device)
         self._fill(self._live, contract, scanned)
 
@@ -161,7 +162,7 @@ class HotPathDriver:
         if slot not in self._slots:
             self._slots[slot] = self._allocate(self._slot_sizes())
         place = self._slots[slot]
-        lists = np.zeros(place["lists"].size, np.uint8)
+        lists = self._scratch
         descriptors = np.zeros(min(len(queries), BATCH), DESCRIPTOR)
         stride = result_stride(self.device.config.k_max)
         end, count = 0, 0

@@ -40,7 +40,7 @@ class RuntimeOptions:
     """
 
     batch: int = BATCH - 1
-    budget_s: float = 0.0005
+    budget_s: float = 0.0
     depth: int = 3
     queue: int = 1024
     timeout_s: float = 5.0
@@ -85,6 +85,7 @@ class Runtime:
             raise
         self._room = min(lane.driver.buffers["lists"].size for lane in self._lanes)
         self._waiting: deque[Request] = deque()
+        self._late: list[Request] = []
         self._outstanding: dict[Batch, None] = {}
         self._closed = False
         self._lock = threading.Lock()
@@ -146,8 +147,9 @@ class Runtime:
                     "this one again later."
                 )
             self._waiting.append(request)
-            if len(self._waiting) in (1, self.options.batch):
-                self._changed.notify()
+            self._hand_out()
+            if len(self._waiting) == 1:
+                self._changed.notify()  # the budget begins
         return future
 
     def request(
@@ -197,12 +199,15 @@ class Runtime:
         """Fail what waits, stop the threads; the devices stay open."""
         with self._lock:
             self._closed = True
-            waiting = list(self._waiting)
+            waiting, late = list(self._waiting), self._late
             self._waiting.clear()
+            self._late = []
             self._changed.notify_all()
         for request in waiting:
             if request.future.set_running_or_notify_cancel():
                 request.future.set_exception(DeviceError("The runtime was closed."))
+        for request in late:
+            request.future.set_exception(_too_late(request.deadline - request.arrived))
         self._former.join()
         deadline = time.monotonic() + self.options.timeout_s
         with self._lock:
@@ -228,23 +233,30 @@ class Runtime:
         return waiting or any(b.generation is generation for b in self._outstanding)
 
     def _form(self) -> None:
-        """Cut the waiting requests into batches and hand each to every lane."""
-        while True:
+        """Hand out requests whose budget is over, and tell those that came too late.
+
+        All others are handed out by the thread that brings what was missing: a request, or the
+        end of the batch before.
+        """
+        while not self._closed:
             with self._lock:
-                while not self._closed and (pause := self._pause()) != 0:
-                    self._changed.wait(pause)
-                if self._closed:
-                    return
-                late, batch = self._cut()
-                if batch:
-                    self._outstanding[batch] = None
-                else:
-                    self._retired.notify_all()
+                self._hand_out()
+                if not self._late:
+                    self._changed.wait(self._pause())
+                late, self._late = self._late, []
             for request in late:
                 request.future.set_exception(_too_late(request.deadline - request.arrived))
-            if batch:
-                for lane in self._lanes:
-                    lane.push(batch)
+
+    def _hand_out(self) -> None:
+        """Cut what is due into batches and give each to every lane; under the lock, in order."""
+        while self._pause() == 0:
+            batch = self._cut()
+            if batch is None:
+                self._retired.notify_all()
+                continue
+            self._outstanding[batch] = None
+            for lane in self._lanes:
+                lane.push(batch)
 
     def _pause(self) -> float | None:
         """How long to wait before a batch is cut: 0 for now, None until something changes."""
@@ -254,9 +266,8 @@ class Runtime:
             return 0
         return max(0.0, self._waiting[0].arrived + self.options.budget_s - time.monotonic())
 
-    def _cut(self) -> tuple[list[Request], Batch | None]:
-        """What came too late, and the next batch: of one generation, with lists that fit."""
-        late: list[Request] = []
+    def _cut(self) -> Batch | None:
+        """The next batch: requests of one generation that are still wanted, with lists that fit."""
         taken: list[Request] = []
         now, room = time.monotonic(), self._room - list_bytes(self._generation.known[0])
         while self._waiting and len(taken) < self.options.batch:
@@ -266,13 +277,16 @@ class Runtime:
                 break
             self._waiting.popleft()
             if request.future.set_running_or_notify_cancel():
-                (late if now > request.deadline else taken).append(request)
-        return late, Batch(taken, self._finished) if taken else None
+                (self._late if now > request.deadline else taken).append(request)
+        if self._late:
+            self._changed.notify()
+        return Batch(taken, self._finished) if taken else None
 
     def _finished(self, batch: Batch) -> None:
         with self._lock:
             self._outstanding.pop(batch, None)
-            self._changed.notify()
+            if not self._closed:
+                self._hand_out()
             self._retired.notify_all()
 
 

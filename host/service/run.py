@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import sys
@@ -21,7 +22,7 @@ from recfabric.requests import Requests
 
 TOKEN_VARIABLE = "RECFABRIC_TOKEN"
 _MIN_TOKEN = 16
-_SWITCH_S = 0.0005  # the interpreter's default of 5 ms would be most of a request's latency
+_SWITCH_S = 0.0001  # the default of 5 ms would be most of a request's latency
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ def serve(
 
     contract = Contract.load(folder)
     sys.setswitchinterval(_SWITCH_S)
+    gc.collect()
+    gc.freeze()  # what lives as long as the process is not looked through again and again
     with Runtime(contract, devices, runtime) as running:
         core = Recommendations(running, Requests.load(folder))
         app = create_app(core, token=options.token, limits=options.limits)
@@ -95,6 +98,7 @@ def serve(
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=30,
             h11_max_incomplete_event_size=1 << 15,
         )
