@@ -85,7 +85,7 @@ class RtlDevice:
         deadline = time.monotonic() + timeout_s
         while not self.kernel.run(_CHUNK):
             if time.monotonic() > deadline:
-                self._recover()
+                self.reset()
                 raise DeviceTimeoutError(
                     f"The simulated kernel did not finish within {timeout_s} s; it was reset. "
                     "Send the request again, or give a longer time-out."
@@ -97,7 +97,8 @@ class RtlDevice:
         """Free the simulation."""
         self.kernel.close()
 
-    def _recover(self) -> None:
+    def reset(self) -> None:
+        """Hold the kernel's reset: registers and the fuse weights are lost, memory stays."""
         self.kernel.reset()
         self._set.clear()
         self._enable_interrupt()

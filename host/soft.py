@@ -33,7 +33,7 @@ _TABLES = ("message", "key", "value", "bias", "weight", "edge")
 _NOTHING = np.zeros(0, "<u4")
 _NO_BYTES = np.zeros(0, np.uint8)
 _SHIFTS = tuple(SHIFT_LIMITS)
-_DECODED_FROM = (*_TABLES, "n_items", *(f"{name}_shift" for name in _SHIFTS))
+_DECODED_FROM = (*_TABLES, "n_items", "n_rows", *(f"{name}_shift" for name in _SHIFTS))
 
 
 class SoftDevice:
@@ -49,7 +49,7 @@ class SoftDevice:
         self.config = config
         self._memory: dict[int, Bytes] = {}
         self._next = PAGE
-        self._arguments: dict[str, int] = {}
+        self._arguments: dict[str, int] = {"n_rows": 0}
         self._model: HotPath | None = None
         self._decoded_for: tuple[int, ...] = ()
         self._fuse: tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]] | None = None
@@ -103,6 +103,11 @@ class SoftDevice:
         """Forget all memory."""
         self._memory.clear()
 
+    def reset(self) -> None:
+        """Forget arguments, weights and a run in hand, as a kernel's reset does; memory stays."""
+        self._arguments = {"n_rows": 0}
+        self._model = self._fuse = self._completion = None
+
     def _bad_argument(self) -> bool:
         """Whether an argument that all requests share is out of its range."""
         a = self._arguments
@@ -152,9 +157,10 @@ class SoftDevice:
         a = self._arguments
         history = self._list("history", a["n_history"])
         seen = self._list("seen", a["n_seen"]).astype(np.int32)
-        bad_row = bool((history >= a["n_items"]).any())
+        known = history < (a["n_rows"] or a["n_items"])
+        bad_row = not known.all()
         rows, scores = self._hot_path().answer(
-            np.where(history < a["n_items"], history, 0).astype(np.int64), a["norm"], seen, a["k"]
+            np.where(known, history, 0).astype(np.int64), a["norm"], seen, a["k"]
         )
         answer = np.stack([rows.astype("<i4"), scores.astype("<i4")], axis=1)
         self._view(a["result"], 8 * a["k"])[:] = answer.reshape(-1).view(np.uint8)
@@ -176,13 +182,13 @@ class SoftDevice:
             return self._model
         if self._fuse is None:
             raise DeviceError("The fuse layer's weights were never loaded (mode 1).")
-        n = a["n_items"]
-        rows = {t: self._rows(t, t, n, c.row_bytes(t)) for t in ("message", "key", "value")}
+        n, whole = a["n_items"], a["n_rows"] or a["n_items"]
+        rows = {t: self._rows(t, t, whole, c.row_bytes(t)) for t in ("message", "key", "value")}
         rows["item"] = np.empty((n, c.dim), np.int8)
         shares = port_rows(n, ports=c.scan_ports, lanes=c.port_lanes)
         for name, share in zip(share_names(c), shares, strict=True):
             rows["item"][share] = self._rows(name, "item", len(share), c.dim * c.item_bits // 8)
-        edge_item, edge_weight = self._edges(n)
+        edge_item, edge_weight = self._edges(whole)
         self._model = HotPath(
             **rows,
             edge_item=edge_item,

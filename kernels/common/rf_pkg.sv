@@ -114,6 +114,7 @@ package rf_pkg;
     logic [63:0] bias;
     logic [63:0] weight;
     logic [31:0] n_items;
+    logic [31:0] n_rows;
     logic [31:0] mode;
     logic [31:0] gather_shift;
     logic [31:0] logit_shift;

@@ -83,6 +83,7 @@ OFFSETS = {
     "edge_lo": 0x1D4,
     "edge_hi": 0x1D8,
     "scatter_shift": 0x1E0,
+    "n_rows": 0x1F0,
 }
 
 # name: what it holds
@@ -167,6 +168,7 @@ DESCRIPTIONS = {
     "edge_lo": "rows of edges of the items: uint24 target row and int8 weight, 4 KiB aligned",
     "edge_hi": "rows of edges of the items: uint24 target row and int8 weight, 4 KiB aligned",
     "scatter_shift": "right shift of the messages along edges",
+    "n_rows": "rows of message, key and value table where a shard scans fewer items; 0: n_items",
 }
 
 # register: field: (lowest bit, width)

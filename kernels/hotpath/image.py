@@ -43,10 +43,14 @@ def unpack_rows(rows: Bytes, bits: int, dim: int) -> npt.NDArray[np.int8]:
     return np.ascontiguousarray(both.reshape(len(raw), dim))
 
 
-def memory_image(contract: Contract, config: HotPathConfig) -> dict[str, Bytes]:
+def memory_image(
+    contract: Contract, config: HotPathConfig, scanned: range | None = None
+) -> dict[str, Bytes]:
     """The regions of a contract by the names of the kernel's address arguments.
 
-    Raises ConfigError where the netlist's shape is not the contract's.
+    ``scanned``: the item rows that a shard of the catalogue scores, consecutive; all of them where
+    it is None. Gathered tables are whole in every shard. Raises ConfigError where the netlist's
+    shape is not the contract's.
     """
     check_fit(contract, config)
     t = contract.tensors
@@ -57,19 +61,34 @@ def memory_image(contract: Contract, config: HotPathConfig) -> dict[str, Bytes]:
         for name in ("message", "key", "value")
     }
     item_bytes = config.dim * config.item_bits // 8
-    items = pack_rows(t.item, config.item_bits, item_bytes)
+    part = slice(scanned.start, scanned.stop) if scanned else slice(None)
+    items = pack_rows(t.item[part], config.item_bits, item_bytes)
     shares = port_rows(len(items), ports=config.scan_ports, lanes=config.port_lanes)
     for name, rows in zip(share_names(config), shares, strict=True):
         image[name] = items[rows].reshape(-1)
-    image["bias"] = t.bias.astype("<i2").view(np.uint8)
+    image["bias"] = t.bias[part].astype("<i2").view(np.uint8)
     image["weight"] = np.asarray(
         weight_beats(
             t.fuse_weight, t.fuse_bias, pe=config.pe, simd=config.simd, beat_bits=config.beat_bits
         )
     ).reshape(-1)
     if config.edges:
-        image["edge"] = edge_rows(t.edge_item, t.edge_weight, config).reshape(-1).view(np.uint8)
+        edges = _of_part(t.edge_item, t.edge_weight, scanned)
+        image["edge"] = edge_rows(*edges, config).reshape(-1).view(np.uint8)
     return {name: _whole_pages(region) for name, region in image.items()}
+
+
+def _of_part(
+    targets: npt.NDArray[np.int32], weights: npt.NDArray[np.int8], scanned: range | None
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]]:
+    """Edges whose targets a shard scores, in its own rows; the slots of others are unused."""
+    if scanned is None:
+        return targets, weights
+    inside = (targets >= scanned.start) & (targets < scanned.stop) & (weights != 0)
+    return (
+        np.where(inside, targets - scanned.start, 0).astype(np.int32),
+        np.where(inside, weights, 0).astype(np.int8),
+    )
 
 
 def edge_rows(

@@ -169,6 +169,8 @@ module rf_control #(
     args_o.seen = {hw_out.seen.hi.value.value, hw_out.seen.lo.value.value};
     args_o.result = {hw_out.result.hi.value.value, hw_out.result.lo.value.value};
     args_o.n_items = hw_out.n_items.value.value;
+    args_o.n_rows = hw_out.n_rows.value.value;
+    if (args_o.n_rows == '0) args_o.n_rows = args_o.n_items;
     args_o.n_history = hw_out.n_history.value.value;
     args_o.n_seen = hw_out.n_seen.value.value;
     args_o.k = hw_out.k.value.value;

@@ -57,7 +57,7 @@ module rf_row_reads #(
   logic [63:0] row;
   logic [31:0] list_beats;
 
-  assign id_bad = s_axis_id_tdata >= args_i.n_items;
+  assign id_bad = s_axis_id_tdata >= args_i.n_rows;
   assign row = id_bad ? 64'd0 : 64'(s_axis_id_tdata);
   assign list_beats = (32'(job_q.rows) + 32'((1 << IdsLog2) - 1)) >> IdsLog2;
   assign rows_o = job_q.rows;

@@ -31,6 +31,11 @@ def add(commands: Commands) -> None:
         "--cells", action=argparse.BooleanOptionalAction, default=True, help="count cells by Yosys"
     )
     backends.set_defaults(run=_backends)
+    service = what.add_parser("service", help="what the HTTP service adds to the bare device")
+    service.add_argument("model", type=Path, nargs="?", help="a contract folder (a random one)")
+    service.add_argument("--seconds", type=float, default=10.0, help="of open-loop load (10)")
+    service.add_argument("--json", type=Path, metavar="FILE", help="where the result goes")
+    service.set_defaults(run=_service)
 
 
 def _kernels(options: argparse.Namespace) -> int:
@@ -60,3 +65,17 @@ def _backends(options: argparse.Namespace) -> int:
         write_json(options.json, record(rows))
     print(table(rows))
     return 1 if any(row.mismatches for row in rows) else 0
+
+
+def _service(options: argparse.Namespace) -> int:
+    from recfabric.bench._service import measure
+    from recfabric.demo import write_json
+    from recfabric.quant.progress import Terminal
+
+    with Terminal().task("load", 1) as advance:
+        result = measure(options.model, seconds=options.seconds)
+        advance(1)
+    if options.json:
+        write_json(options.json, result.record())
+    print(result.table())
+    return 0 if result.met else 1
