@@ -22,7 +22,7 @@ from recfabric.contract import Contract
 from recfabric.errors import ConfigError
 from recfabric.kernels.hotpath.arguments import CONTROL, VLNV, abi_hash
 from recfabric.kernels.hotpath.config import HotPathConfig
-from recfabric.kernels.hotpath.wrapper import axi_ports
+from recfabric.kernels.hotpath.wrapper import NAME, axi_ports
 from recfabric.manifest import Manifest
 
 FLOW = "simulation"
@@ -76,7 +76,7 @@ def _processing_system(modules: Element, board: Board, config: HotPathConfig) ->
 
 def _clocks(board: Board) -> dict[str, str]:
     """Clock 0 drives the design, by a divider of the PS' 1 GHz or 1.5 GHz; the others are off."""
-    values = {}
+    values: dict[str, str] = {}
     for n in range(_CLOCKS):
         if board.ps == "processing_system7":
             names = (f"PCW_FPGA_FCLK{n}_ENABLE", f"PCW_FCLK{n}_PERIPHERAL_CLKSRC")
@@ -125,12 +125,11 @@ def bit_file(part: str, payload: bytes) -> bytes:
 def write_simulated(
     contract: Contract, board: Board, config: HotPathConfig, folder: Path
 ) -> Manifest:
-    """A folder that :class:`recfabric.host.pynq_device.PynqDevice` loads on simulated hardware."""
+    """A folder that the ``pynq`` or the ``xrt`` device loads on simulated hardware."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = handoff(board, config)
-    (folder / f"{DESIGN}.hwh").write_text(text)
-    payload = hashlib.sha256(text.encode()).digest()
-    (folder / f"{DESIGN}.bit").write_bytes(bit_file(board.device, payload))
+    products = _pynq_products(board, config) if board.flow == "vivado" else _xrt_products()
+    for name, content in products.items():
+        (folder / name).write_bytes(content)
     manifest = Manifest(
         contract=contract.sha256,
         bound=False,
@@ -143,5 +142,15 @@ def write_simulated(
         clock_mhz=board.clock_mhz,
         tool=TOOL,
     )
-    manifest.save(folder, (f"{DESIGN}.hwh", f"{DESIGN}.bit"))
+    manifest.save(folder, products)
     return Manifest.load(folder)
+
+
+def _pynq_products(board: Board, config: HotPathConfig) -> dict[str, bytes]:
+    text = handoff(board, config).encode()
+    bit = bit_file(board.device, hashlib.sha256(text).digest())
+    return {f"{DESIGN}.hwh": text, f"{DESIGN}.bit": bit}
+
+
+def _xrt_products() -> dict[str, bytes]:
+    return {f"{NAME}.xclbin": f"{TOOL}\n".encode()}

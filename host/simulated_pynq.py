@@ -56,7 +56,7 @@ class _Memory:
         if place is None:
             raise RuntimeError(f"the simulated board has no {size} bytes left")
         host = np.full(place.size, 0xA5, np.uint8)  # nothing is zero by itself
-        buffer = PynqBuffer(
+        return PynqBuffer(
             shape,
             dtype,
             buffer=host,
@@ -65,7 +65,6 @@ class _Memory:
             bo=place.address,
             coherent=False,
         )
-        return buffer
 
 
 class SimulatedDevice(PynqDeviceBase):  # type: ignore[misc]
@@ -119,7 +118,9 @@ class SimulatedDevice(PynqDeviceBase):  # type: ignore[misc]
     def read_registers(self, address: int, length: int) -> bytes:
         """Bytes from the control port; some cycles have passed since the last access."""
         self.kernel.run(CYCLES_A_LOOK)
-        words = (self.kernel.read_register(address - self._base + 4 * i) for i in range(length // 4))
+        words = (
+            self.kernel.read_register(address - self._base + 4 * i) for i in range(length // 4)
+        )
         return b"".join(word.to_bytes(4, "little") for word in words)
 
     def write_registers(self, address: int, data: bytes) -> None:
@@ -140,4 +141,5 @@ class SimulatedDevice(PynqDeviceBase):  # type: ignore[misc]
 
 
 def _bytes_at(address: int, size: int) -> np.ndarray[Any, Any]:
-    return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
+    """The host's memory as pynq names it: by its virtual address."""
+    return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
