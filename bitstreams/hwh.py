@@ -84,6 +84,7 @@ def _clocks(board: Board) -> dict[str, str]:
         else:
             names = (f"PSU__FPGA_PL{n}_ENABLE", f"PSU__CRL_APB__PL{n}_REF_CTRL__SRCSEL")
             divide, source, pll = f"PSU__CRL_APB__PL{n}_REF_CTRL__DIVISOR{{}}", "IOPLL", 1500
+            values[f"PSU__CRL_APB__PL{n}_REF_CTRL__ACT_FREQMHZ"] = str(board.clock_mhz)
         divisor = str(-(-pll // board.clock_mhz))
         values |= dict(zip(names, (str(int(n == 0)), source), strict=True))
         values |= {divide.format(0): divisor if n == 0 else "1", divide.format(1): "1"}

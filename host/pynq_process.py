@@ -18,7 +18,7 @@ import numpy as np
 
 from recfabric.contract import Contract
 from recfabric.environments import PYNQ
-from recfabric.errors import BitstreamError, ToolMissingError
+from recfabric.errors import BitstreamError, DeviceError
 from recfabric.host.verify import Answers
 from recfabric.manifest import Manifest
 from recfabric.requests import Requests
@@ -48,8 +48,8 @@ def answer_simulated(
 ) -> PynqRun:
     """Send requests through pynq to the RTL; ``folder/build`` holds the simulated build.
 
-    Raises ToolMissingError without the environment or where the process fails, BitstreamError
-    where it refuses the build.
+    Raises ToolMissingError without the environment, BitstreamError where the device refuses the
+    build, DeviceError where the process fails.
     """
     contract.save(folder / "model")
     requests.save(folder / "model")
@@ -73,4 +73,4 @@ def _call(folder: Path) -> None:
         raise BitstreamError((folder / "refused.txt").read_text())
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["it said nothing"]
-        raise ToolMissingError(f"pynq's process failed: {lines[-1].strip().rstrip('.')}.")
+        raise DeviceError(f"pynq's process failed: {lines[-1].strip().rstrip('.')}.")
