@@ -105,8 +105,10 @@ class VerilatedKernel:
         memory_bytes: int,
         memory: MemoryModel | None = None,
         slots: tuple[Path, ...] = (),
+        library: Path | None = None,
     ) -> None:
-        self._lib = _load(build(config, slots))
+        """``library``: built elsewhere for this ``config``, where Verilator is not at hand."""
+        self._lib = _load(library or build(config, slots))
         model = CMemoryModel.of(memory or MemoryModel())
         self._device = self._lib.rf_create(memory_bytes, ctypes.byref(model))
         pointer = self._lib.rf_memory(self._device)

@@ -62,3 +62,7 @@ class MissingExtraError(RecFabricError):
 
 class NetworkError(RecFabricError):
     """A download that failed and has no other source left."""
+
+
+class BitstreamError(RecFabricError):
+    """A build that is damaged, or that does not fit its contract, its board or this host."""

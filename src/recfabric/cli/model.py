@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recfabric.contract import Contract
+from recfabric.errors import ConfigError
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.proof import BACKENDS, FUSE_LAYERS
 
@@ -60,7 +61,10 @@ def add(commands: Commands) -> None:
     recommend.add_argument("model", type=Path, help="a contract folder")
     recommend.add_argument("history", nargs="*", help="item tokens, oldest first")
     recommend.add_argument("-k", type=int, default=10)
-    recommend.add_argument("--device", choices=("soft", "rtl"), default="soft")
+    recommend.add_argument("--device", choices=("soft", "rtl", "pynq", "xrt"), default="soft")
+    recommend.add_argument(
+        "--bitstream", type=Path, metavar="FOLDER", help="pynq, xrt: a build by `recfabric deploy`"
+    )
     recommend.set_defaults(run=_recommend)
 
 
@@ -178,20 +182,29 @@ def _recommend(options: argparse.Namespace) -> int:
     from recfabric.host.recommender import Recommender
 
     contract = Contract.load(options.model)
-    answer = Recommender(contract, _device(options.device, contract)).recommend(
-        options.history, options.k
-    )
+    device = _device(options.device, contract, options.bitstream)
+    answer = Recommender(contract, device).recommend(options.history, options.k)
     for item, score in zip(answer.items, answer.scores, strict=True):
         print(f"{item}\t{score:g}")
     return 0
 
 
-def _device(name: str, contract: Contract) -> Device | None:
+def _device(name: str, contract: Contract, bitstream: Path | None) -> Device | None:
     if name == "soft":
         return None
-    from recfabric.host.rtl import RtlDevice
+    if name == "rtl":
+        from recfabric.host.rtl import RtlDevice
 
-    return RtlDevice(HotPathConfig.for_contract(contract))
+        return RtlDevice(HotPathConfig.for_contract(contract))
+    if bitstream is None:
+        raise ConfigError(f"The device '{name}' needs --bitstream, a folder by `recfabric deploy`.")
+    if name == "pynq":
+        from recfabric.host.pynq_device import PynqDevice
+
+        return PynqDevice(bitstream, contract)
+    from recfabric.host.xrt_device import XrtDevice
+
+    return XrtDevice(bitstream, contract)
 
 
 def _say_accuracy(rows: list[dict[str, Any]]) -> None:
