@@ -73,8 +73,12 @@ def _training_options(parser: argparse.ArgumentParser, out: Path) -> None:
     parser.add_argument("--encoder", help="smollm2, minilm, or a Hugging Face name or folder")
     parser.add_argument("--dim", type=int)
     parser.add_argument("--heads", type=int)
-    parser.add_argument("--bits", type=int, help="of the tables: 4 or 8")
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--edges", type=int, help="item-item edges of each item (32)")
+    parser.add_argument(
+        "--bits", help="of the tables: 2 to 8 (edges keep 8), or a list such as message=4,item=8"
+    )
+    parser.add_argument("--seed", type=int, help="of the training")
+    parser.add_argument("--split-seed", type=int, help="of the split (42)")
 
 
 def _hardware_option(parser: argparse.ArgumentParser) -> None:
@@ -94,10 +98,10 @@ def _config(options: argparse.Namespace) -> TrainConfig:
         from recfabric.quant.qat import Bits
         from recfabric.quant.train import TrainConfig
 
-        names = ("protocol", "encoder", "dim", "heads", "seed")
+        names = ("protocol", "encoder", "dim", "heads", "edges", "seed", "split_seed")
         given: dict[str, Any] = {n: getattr(options, n) for n in names}
         if options.bits is not None:
-            given["bits"] = Bits(*[options.bits] * 4)
+            given["bits"] = Bits.read(options.bits)
         return TrainConfig(**{name: value for name, value in given.items() if value is not None})
 
 
