@@ -26,11 +26,13 @@ from recfabric.kernels.hotpath.batch import DESCRIPTOR, RECORD
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.hotpath.image import PAGE, share_names, unpack_rows
 from recfabric.kernels.hotpath.model import HotPath
+from recfabric.kernels.scatter.model import unpack_edges
 from recfabric.kernels.topk.model import port_rows
 
-_TABLES = ("message", "key", "value", "bias", "weight")
+_TABLES = ("message", "key", "value", "bias", "weight", "edge")
 _NOTHING = np.zeros(0, "<u4")
-_SHIFTS = ("gather", "logit", "attention", "fuse", "term")
+_NO_BYTES = np.zeros(0, np.uint8)
+_SHIFTS = tuple(SHIFT_LIMITS)
 _DECODED_FROM = (*_TABLES, "n_items", *(f"{name}_shift" for name in _SHIFTS))
 
 
@@ -107,7 +109,7 @@ class SoftDevice:
         return not (
             a["mode"] in (MODE_RUN, MODE_BATCH)
             and all(0 <= a[f"{n}_shift"] <= limit for n, limit in SHIFT_LIMITS.items())
-            and 1 <= a["n_items"] <= 1 << 24
+            and 1 <= a["n_items"] <= (self.config.edge_items or 1 << 24)
             and (a["mode"] == MODE_RUN or 1 <= a["count"] <= 1 << 24)
         )
 
@@ -169,7 +171,7 @@ class SoftDevice:
 
     def _hot_path(self) -> HotPath:
         a, c = self._arguments, self.config
-        places = tuple(a[name] for name in (*_DECODED_FROM, *share_names(c)))
+        places = tuple(a.get(name, 0) for name in (*_DECODED_FROM, *share_names(c)))
         if self._model is not None and self._decoded_for == places:
             return self._model
         if self._fuse is None:
@@ -180,8 +182,11 @@ class SoftDevice:
         shares = port_rows(n, ports=c.scan_ports, lanes=c.port_lanes)
         for name, share in zip(share_names(c), shares, strict=True):
             rows["item"][share] = self._rows(name, "item", len(share), c.dim * c.item_bits // 8)
+        edge_item, edge_weight = self._edges(n)
         self._model = HotPath(
             **rows,
+            edge_item=edge_item,
+            edge_weight=edge_weight,
             bias=self._memory[a["bias"]][: 2 * n].view("<i2"),
             fuse_weight=self._fuse[0],
             fuse_bias=self._fuse[1],
@@ -190,6 +195,12 @@ class SoftDevice:
         )
         self._decoded_for = places
         return self._model
+
+    def _edges(self, count: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]]:
+        """Targets and weights of the items' edges: (N, config.edges) each."""
+        size = self.config.edge_row_bytes
+        raw = self._memory[self._arguments["edge"]][: count * size] if size else _NO_BYTES
+        return unpack_edges(raw.view("<u4").reshape(count, self.config.edges))
 
     def _rows(
         self, region: str, table: str, count: int, row_bytes: int

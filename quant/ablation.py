@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ablation table: what each part of the training is worth, every row runs of its own.
 
-``python -m recfabric.quant.ablation --data ml-100k --out build/ablation`` trains every row with
-every seed and writes ``ablation.json`` and ``ablation.md``; rows already there are not run again.
+``recfabric ablation --data ml-100k --out build/ablation`` trains every row with every seed and
+writes ``ablation.json`` and ``ablation.md``; rows already there are not run again.
 All figures are of the integer model. The column to choose by is validation; test is beside it.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections.abc import Sequence
@@ -18,9 +17,8 @@ from statistics import mean, pstdev
 from typing import Any
 
 from recfabric.errors import ConfigError
-from recfabric.quant.datasets import Dataset, load_dataset
-from recfabric.quant.movielens import fetch_ml100k
-from recfabric.quant.progress import Progress, Terminal
+from recfabric.quant.datasets import Dataset
+from recfabric.quant.progress import Progress
 from recfabric.quant.qat import Bits
 from recfabric.quant.train import TrainConfig, train
 
@@ -138,29 +136,3 @@ def table(records: Sequence[Record]) -> str:
         cells += [f"{some[0]['test']['EASE']:.4f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; prints the table."""
-    parser = argparse.ArgumentParser(prog="python -m recfabric.quant.ablation", description=__doc__)
-    parser.add_argument("--data", default="ml-100k")
-    parser.add_argument("--protocol", choices=("random-80-10-10", "last-out", "given"))
-    parser.add_argument("--out", type=Path, default=Path("build/ablation"))
-    parser.add_argument("--row", action="append", help="only this row; may be repeated")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
-    options = parser.parse_args(arguments)
-    progress = Terminal()
-    records = run_ablation(
-        TrainConfig(protocol=options.protocol, lightgcn=None),
-        load_dataset(fetch_ml100k(progress) if options.data == "ml-100k" else Path(options.data)),
-        options.out,
-        rows=options.row,
-        seeds=options.seeds,
-        progress=progress,
-    )
-    print(table(records), end="")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -66,7 +66,9 @@ def local_ease(
     count = np.maximum(gram.diagonal(), 1)
     parts = [np.zeros((0, 3))]
     for low in range(0, items, BLOCK):
-        parts.append(_regress(gram, count, range(low, min(low + BLOCK, items)), penalty, neighbours))
+        parts.append(
+            _regress(gram, count, range(low, min(low + BLOCK, items)), penalty, neighbours)
+        )
     return _strongest(np.concatenate(parts), items, min(kept, items - 1))
 
 

@@ -46,7 +46,7 @@ class Tables(NamedTuple):
 
 class Start(NamedTuple):
     """A linear item-item model as rank D and E edges an item: ``left``, ``right`` (I, D), whose
-    product it is, ``target`` int64 (I, E), distinct in a row or -1, and ``weight`` (I, E), 0 there."""
+    product it is, ``target`` int64 (I, E), distinct in a row or -1, ``weight`` (I, E), 0 there."""
 
     left: Tensor
     right: Tensor
@@ -88,9 +88,7 @@ def pool(table: Tensor, edges: Edges, weight: Tensor | None = None) -> Tensor:
     return bag(edges.item, table, edges.start, mode="sum", per_sample_weights=weight)
 
 
-def scatter(
-    weight: Tensor, target: Tensor, edges: Edges, some: Tensor | None = None
-) -> Tensor:
+def scatter(weight: Tensor, target: Tensor, edges: Edges, some: Tensor | None = None) -> Tensor:
     """(R, I): the sum over each history of the item-item edges that end at an item.
 
     ``weight`` (I, E), ``target`` int64 (I, E): the item each edge of a row ends at, -1 where the
@@ -236,7 +234,9 @@ class Hybrid(nn.Module):
             total = total + x[users:] * weight[layer]
         message, item = total.chunk(2, 1)
         key, value = self.text()
-        return Tables(message / self.root, key, value, item, self.bias, self.edge * (self.target >= 0))
+        return Tables(
+            message / self.root, key, value, item, self.bias, self.edge * (self.target >= 0)
+        )
 
     def forward(
         self, edges: Edges, tables: Tables | None = None, some: Tensor | None = None

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linear item-item models, and how a hybrid starts from one.
 
-A history's scores are the sum of its rows of a matrix B (I, I): EASE, and beside it the smooth part
-of the user-item graph, a low-pass filter over its spectrum (Shen et al., "How Powerful is Graph
-Convolution for Recommendation?", CIKM 2021). The hybrid holds of B a product of rank D and E entries
-of each row, chosen in turn: the product that is nearest to what the entries leave, then the
-strongest entries of what the product leaves.
+A history's scores are the sum of its rows of a matrix B (I, I): EASE, and beside it the smooth
+part of the user-item graph, a low-pass filter over its spectrum (Shen et al., "How Powerful is
+Graph Convolution for Recommendation?", CIKM 2021). The hybrid holds of B a product of rank D and E
+entries of each row, chosen in turn: the product that is nearest to what the entries leave, then
+the strongest entries of what the product leaves.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def smooth(graph: Tensor, popularity: Tensor, rank: int) -> tuple[Tensor, Tensor
         def times(self, x: Tensor, *, transposed: bool = False) -> Tensor:
             return (graph @ (graph @ pad(x, (0, 0, users, 0))))[users:]
 
-    left, right = _low_rank(Squared(), items, rank)
+    right = _low_rank(Squared(), items, rank)[1]
     vectors = right / right.square().sum(0).sqrt().clamp(min=1e-12)
     root = popularity.clamp(min=1).float().sqrt()[:, None]
     return vectors / root, vectors * root

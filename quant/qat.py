@@ -19,7 +19,15 @@ from brevitas.quant.fixed_point import Int8ActPerTensorFixedPoint, Int8WeightPer
 from brevitas.quant.scaled_int import Int32Bias
 from torch import Tensor, nn
 
-from recfabric.contract import EXP2_FRAC, MESSAGE_BITS, NORM, FixedPoint, Formats, Shifts, norm_table
+from recfabric.contract import (
+    EXP2_FRAC,
+    MESSAGE_BITS,
+    NORM,
+    FixedPoint,
+    Formats,
+    Shifts,
+    norm_table,
+)
 from recfabric.errors import ConfigError
 from recfabric.quant.hybrid import (
     Edges,

@@ -65,7 +65,7 @@ def test_the_document_fits_the_published_schema(folder: Path) -> None:
 
 
 def test_every_integer_and_every_format_is_in_the_hash() -> None:
-    contract = random_contract(items=20, dim=16, heads=1)
+    contract = random_contract(items=20, dim=16, heads=1, edges=4, seed=5)
     names = {contract.sha256}
     for name in vars(contract.tensors):
         array = getattr(contract.tensors, name).copy()
@@ -90,7 +90,7 @@ def test_tensors_cannot_be_written() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda d: d.update(version=2), "schema version 2"),
+        (lambda d: d.update(version=1), "schema version 1"),
         (lambda d: d.update(sha256="0" * 64), "hashes to"),
         (lambda d: d["formats"]["item"].update(frac=5), "hashes to"),
         (lambda d: d["shifts"].update(gather=3), "shifts in .* are not those of its formats"),

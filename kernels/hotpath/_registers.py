@@ -80,6 +80,9 @@ OFFSETS = {
     "item14_hi": 0x1C0,
     "item15_lo": 0x1C8,
     "item15_hi": 0x1CC,
+    "edge_lo": 0x1D4,
+    "edge_hi": 0x1D8,
+    "scatter_shift": 0x1E0,
 }
 
 # name: what it holds
@@ -161,6 +164,9 @@ DESCRIPTIONS = {
     "item14_hi": "item table, or the share of each scan port, rows without gaps, 4 KiB aligned",
     "item15_lo": "item table, or the share of each scan port, rows without gaps, 4 KiB aligned",
     "item15_hi": "item table, or the share of each scan port, rows without gaps, 4 KiB aligned",
+    "edge_lo": "rows of edges of the items: uint24 target row and int8 weight, 4 KiB aligned",
+    "edge_hi": "rows of edges of the items: uint24 target row and int8 weight, 4 KiB aligned",
+    "scatter_shift": "right shift of the messages along edges",
 }
 
 # register: field: (lowest bit, width)

@@ -3,7 +3,8 @@
 
 All numbers are little-endian; element 0 of a row lies in the low bits. Gathered tables have rows
 of whole beats, the item table has rows without gaps; every region starts on a 4 KiB page. With
-several scan ports the item table lies in as many shares, which take its beats in turn.
+several scan ports the item table lies in as many shares, which take its beats in turn. A netlist
+with edges has a region ``edge``: a row of 32-bit slots for each item, in whole beats.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from recfabric.contract import Contract
 from recfabric.errors import ConfigError
 from recfabric.kernels.dense.model import weight_beats
 from recfabric.kernels.hotpath.config import HotPathConfig
+from recfabric.kernels.scatter.model import pack_edges, spread, unpack_edges
 from recfabric.kernels.topk.model import port_rows
 
 Bytes = npt.NDArray[np.uint8]
 PAGE = 4096
+_SOME_ROWS = 1 << 16  # whose edges are put in order at a time
 
 
 def pack_rows(table: npt.NDArray[np.int8], bits: int, row_bytes: int) -> Bytes:
@@ -64,7 +67,28 @@ def memory_image(contract: Contract, config: HotPathConfig) -> dict[str, Bytes]:
             t.fuse_weight, t.fuse_bias, pe=config.pe, simd=config.simd, beat_bits=config.beat_bits
         )
     ).reshape(-1)
+    if config.edges:
+        image["edge"] = edge_rows(t.edge_item, t.edge_weight, config).reshape(-1).view(np.uint8)
     return {name: _whole_pages(region) for name, region in image.items()}
+
+
+def edge_rows(
+    targets: npt.NDArray[np.int32], weights: npt.NDArray[np.int8], config: HotPathConfig
+) -> npt.NDArray[np.uint32]:
+    """Rows of edges in memory: (N, E) each to little-endian words (N, config.edges).
+
+    A row's slots are in the order in which those of a beat fall into different banks as far as
+    possible; its sum does not depend on the order. Unused slots are 0.
+    """
+    n, e = targets.shape
+    words: npt.NDArray[np.uint32] = np.zeros((n, config.edges), "<u4")
+    words[:, :e] = pack_edges(targets, weights)
+    beats = config.edge_row_bytes // config.beat_bytes
+    for begin in range(0, n, _SOME_ROWS):
+        some = words[begin : begin + _SOME_ROWS]
+        order = spread(*unpack_edges(some), banks=config.edge_banks, beats=beats)
+        words[begin : begin + _SOME_ROWS] = np.take_along_axis(some, order, axis=1)
+    return words
 
 
 def share_names(config: HotPathConfig) -> list[str]:
@@ -86,6 +110,16 @@ def check_fit(contract: Contract, config: HotPathConfig) -> None:
             raise ConfigError(
                 f"The contract's {table} table is {width} bits wide but the hardware's {bits}."
             )
+    if contract.shape.edges > config.edges:
+        raise ConfigError(
+            f"The contract has {contract.shape.edges} edges an item but the hardware's rows hold "
+            f"{config.edges}; build the hardware with more edges."
+        )
+    if config.edges and contract.shape.items > config.edge_items:
+        raise ConfigError(
+            f"The contract has {contract.shape.items} items but the hardware adds edges into "
+            f"{config.edge_items}; build the hardware with more edge_items."
+        )
     if contract.shape.max_history > config.max_rows:
         raise ConfigError(
             f"The contract's histories reach {contract.shape.max_history} items but the "

@@ -20,6 +20,8 @@ module rf_hotpath #(
     parameter int unsigned FifoDepth = 256,     // beats of the scan asked for ahead
     parameter int unsigned MaxBurst = 16,       // beats of a burst
     parameter int unsigned ScanPorts = 1,       // 1, or 2, 4, 8 or 16 of the items' own
+    parameter int unsigned Edges = 0,           // slots for edges an item; 0: no rf_scatter
+    parameter int unsigned EdgeItems = 0,       // entries of its array of scores
     localparam int unsigned AxiPorts = ScanPorts == 1 ? 1 : 1 + ScanPorts
 ) (
     input  logic clk_i,
@@ -90,6 +92,11 @@ module rf_hotpath #(
   localparam int unsigned Rows = 2;
   localparam int unsigned Scan = 3;
   localparam int unsigned CountBits = $clog2(AxiPorts + 1);
+
+  // The hardware of rf_scatter does not stand here yet.
+  if (Edges != 0 || EdgeItems != 0) begin : gen_bad_edges
+    $fatal(1, "rf_hotpath: Edges and EdgeItems must be 0");
+  end
 
   // ---- control ----
   hotpath_args_t args;

@@ -49,6 +49,8 @@ def arguments(config: HotPathConfig) -> dict[str, int]:
     """Which AXI4 port each address argument belongs to, for kernel.xml and the memory map."""
     first = ("message", "key", "value", "bias", "weight", "history", "seen", "result")
     places = dict.fromkeys((*first, "descriptor", "record"), 0)
+    if config.edges:
+        places["edge"] = 0
     ports = axi_ports(config)
     return places | {f"item{p or ''}": (1 + p) % ports for p in range(config.scan_ports)}
 

@@ -64,7 +64,7 @@ def test_scatter_counts_repeats_and_trains() -> None:
 
 
 def test_the_local_ease_is_ease_when_all_are_neighbours() -> None:
-    parts = split(synthetic_dataset(200, ITEMS, seed=3))
+    parts = split(synthetic_dataset(1500, ITEMS, seed=3))
     whole = ease(parts.train, ITEMS, 20.0)
     target, weight = local_ease(parts.train, ITEMS, 20.0, neighbours=ITEMS, kept=ITEMS - 1)
     local = np.zeros_like(whole)
