@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from recfabric.errors import ConfigError, MissingExtraError
+from recfabric.quant.lists import windows
 from recfabric.quant.metrics import Scorer
 from recfabric.requests import Ragged
 
 DOUBLE_LIMIT = 8192  # items up to which EASE is solved in float64
+WINDOW = 20  # consecutive interactions of a user that are near each other
 NEIGHBOURS = 128  # of an item in the local EASE
 KEPT = 128  # entries of a row of the local EASE
 BLOCK = 64  # items solved together
@@ -26,18 +28,21 @@ def most_pop(popularity: npt.NDArray[np.int64]) -> Scorer:
     return lambda low, high: np.tile(popularity, (high - low, 1))
 
 
-def ease(train: Ragged, items: int, penalty: float) -> npt.NDArray[np.floating[Any]]:
+def ease(
+    train: Ragged, items: int, penalty: float, *, nearby: float = 0.0
+) -> npt.NDArray[np.floating[Any]]:
     """EASE's item-item weights B (I, I), zero on the diagonal: scores of a history = x @ B.
 
-    ``penalty``: the L2 weight (lambda), above 0. float64 up to 8,192 items, float32 beyond
-    (memory: about 3 matrices of I x I). Solved by PyTorch, in as many threads as that may use.
+    ``penalty``: the L2 weight (lambda), above 0; ``nearby``: how much more a pair counts for each
+    window of 20 consecutive interactions in which a user meets both (0 in EASE proper). float64 up
+    to 8,192 items, float32 beyond (memory: about 3 matrices of I x I). Solved by PyTorch, in as
+    many threads as that may use.
     """
     if not penalty > 0:
         raise ConfigError(f"EASE's penalty of {penalty} is not above 0; 50 to 500 is usual.")
     torch = _module("torch")
     dtype = np.float64 if items <= DOUBLE_LIMIT else np.float32
-    x = _matrix(train, items, dtype)
-    gram = (x.T @ x).toarray()
+    gram = _gram(train, items, nearby, dtype).toarray()
     gram[np.diag_indices(items)] += penalty
     try:
         factor = torch.linalg.cholesky(torch.from_numpy(gram))
@@ -53,7 +58,13 @@ def ease(train: Ragged, items: int, penalty: float) -> npt.NDArray[np.floating[A
 
 
 def local_ease(
-    train: Ragged, items: int, penalty: float, *, neighbours: int = NEIGHBOURS, kept: int = KEPT
+    train: Ragged,
+    items: int,
+    penalty: float,
+    *,
+    nearby: float = 0.0,
+    neighbours: int = NEIGHBOURS,
+    kept: int = KEPT,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """EASE for catalogues whose I x I matrix is too large: targets and weights (I, ``kept``).
 
@@ -61,8 +72,7 @@ def local_ease(
     ridge regression with all others left out; of each row of the result the strongest entries are
     kept, zeros fill the rest. Memory: I times ``neighbours`` numbers and the sparse co-occurrences.
     """
-    x = _matrix(train, items, np.float32)
-    gram = (x.T @ x).tocsr()
+    gram = _gram(train, items, nearby, np.float32).tocsr()
     count = np.maximum(gram.diagonal(), 1)
     parts = [np.zeros((0, 3))]
     for low in range(0, items, BLOCK):
@@ -133,6 +143,16 @@ def ease_scorer(weights: npt.NDArray[np.floating[Any]], history: Ragged) -> Scor
     """EASE's scores of histories."""
     x = _matrix(history, len(weights), weights.dtype.type)
     return lambda low, high: np.asarray(x[low:high] @ weights)
+
+
+def _gram(train: Ragged, items: int, nearby: float, dtype: type[np.floating[Any]]) -> Any:  # noqa: ANN401
+    """How often items meet, sparse (I, I); meetings within windows count ``nearby`` more."""
+    x = _matrix(train, items, dtype)
+    gram = x.T @ x
+    if nearby:
+        close = _matrix(windows(train, WINDOW), items, dtype)
+        gram = gram + dtype(nearby) * (close.T @ close)
+    return gram
 
 
 def _matrix(lists: Ragged, items: int, dtype: type[np.floating[Any]]) -> Any:  # noqa: ANN401

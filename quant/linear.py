@@ -120,32 +120,42 @@ class Mixed:
         left, right = (self.right, self.left) if transposed else (self.left, self.right)
         return self.entries.times(x, transposed=transposed) + left @ (right.T @ x)
 
-    def start(self, dim: int, slots: int) -> Start:
-        """The matrix as rank ``dim`` and ``slots`` edges an item."""
+    def start(self, dim: int, slots: int, weight: Tensor) -> Start:
+        """The matrix as rank ``dim`` and ``slots`` edges an item.
+
+        ``weight`` (I,), above 0: how much an error in each row counts for the product. The root of
+        the popularity is natural: a row is added that often, squared errors that often.
+        """
         items = len(self.left)
         kept = Sparse(torch.full((items, slots), -1), torch.zeros(items, slots))
         for _ in range(ROUNDS if slots else 1):
-            left, right = _low_rank(_Difference(self, kept), items, dim)
+            left, right = _low_rank(_Rest(self, kept, weight[:, None]), items, dim)
+            left = left / weight[:, None]
             rest = torch.cat([self.left, -left], 1), torch.cat([self.right, right], 1)
             kept = self.entries.strongest(slots, rest) if slots else kept
         return Start(left, right, kept.target, kept.weight)
 
 
 @dataclass(frozen=True, eq=False)
-class _Difference:
+class _Rest:
+    """What the second leaves of the first, its rows weighted."""
+
     first: Mixed
     second: Sparse
+    weight: Tensor
 
     def times(self, x: Tensor, *, transposed: bool = False) -> Tensor:
+        x = self.weight * x if transposed else x
         first, second = (m.times(x, transposed=transposed) for m in (self.first, self.second))
-        return first - second
+        return first - second if transposed else self.weight * (first - second)
 
 
-def solve(train: Ragged, items: int, penalty: float) -> Entries:
+def solve(train: Ragged, items: int, penalty: float, nearby: float = 0.0) -> Entries:
     """EASE of the training part: whole up to 8,192 items, local beyond."""
     if items <= DOUBLE_LIMIT:
-        return Dense(torch.from_numpy(ease(train, items, penalty)).float())
-    return Sparse(*(torch.from_numpy(a) for a in local_ease(train, items, penalty)))
+        return Dense(torch.from_numpy(ease(train, items, penalty, nearby=nearby)).float())
+    solved = local_ease(train, items, penalty, nearby=nearby)
+    return Sparse(*(torch.from_numpy(a) for a in solved))
 
 
 def smooth(graph: Tensor, popularity: Tensor, rank: int) -> tuple[Tensor, Tensor]:

@@ -29,7 +29,7 @@ from recfabric.quant.judge import Judge
 from recfabric.quant.lightgcn import LightGcnConfig, adjacency, train_lightgcn
 from recfabric.quant.linear import Entries, Linear, Mixed, linear_scorer, smooth, solve
 from recfabric.quant.lists import latest, take
-from recfabric.quant.metrics import Scorer, accuracy, ndcg, rank
+from recfabric.quant.metrics import Scorer, accuracy, rank
 from recfabric.quant.progress import Progress, Silent
 from recfabric.quant.qat import Bits, QuantHybrid, quantise
 from recfabric.quant.splits import Split, split
@@ -49,12 +49,13 @@ class TrainConfig:
     ``protocol``: of the split (None: the data's own where they bring one, else random-80-10-10),
     drawn with ``split_seed``; ``seed``: of the training;
     ``encoder``: the language model (see :func:`recfabric.quant.encoder.encode_items`), its
-    vectors reduced to ``text_dim`` features; ``penalties``: EASE's candidates, chosen on
-    validation; ``smooth``: how much of the graph's smooth part is added to EASE (see
-    :mod:`recfabric.quant.linear`); ``start`` and ``teacher``: how sharp the logits are that the
-    hybrid starts from and learns from, in units of what gives validation the best likelihood (the
-    logits are the sum's scores times the sharpness over the root of the history's length);
-    ``bits`` of each table. ``lightgcn``: the yardstick, None to leave it out.
+    vectors reduced to ``text_dim`` features; ``penalties``: EASE's candidates,
+    ``nearby``: those of :func:`recfabric.quant.baselines.ease`, ``smooth``: how much of the graph's
+    smooth part is added (see :mod:`recfabric.quant.linear`), all chosen on validation; ``start``
+    and ``teacher``: how sharp the logits are that the hybrid starts from and learns from, in units
+    of what gives validation the best likelihood (the logits are the sum's scores times the
+    sharpness over the root of the history's length); ``bits`` of each table. ``lightgcn``: the
+    yardstick, None to leave it out.
     ``threads`` of PyTorch: another number adds floats in another order and so gives other
     integers; more than one pays on large catalogues only, and not on busy cores.
     """
@@ -70,7 +71,8 @@ class TrainConfig:
     encoder: str = DEFAULT
     text_dim: int = 128
     penalties: tuple[float, ...] = (50.0, 100.0, 200.0, 300.0, 400.0)
-    smooth: float = 0.3
+    nearby: tuple[float, ...] = (0.0, 0.4)
+    smooth: tuple[float, ...] = (0.0, 0.3)
     start: float = 1.2
     teacher: float = 1.8
     threads: int = 1
@@ -91,6 +93,8 @@ class TrainConfig:
             "threads": (1 <= self.threads <= 1024, "1 to 1024"),
             "text_dim": (1 <= self.text_dim <= 4096, "1 to 4096"),
             "penalties": (len(self.penalties) > 0, "at least one number"),
+            "nearby": (len(self.nearby) > 0, "at least one number"),
+            "smooth": (len(self.smooth) > 0, "at least one number"),
         }
         for name, (good, limit) in limits.items():
             if not good:
@@ -134,12 +138,10 @@ def _deterministic(threads: int) -> Iterator[None]:
 def _train(config: TrainConfig, dataset: Dataset, out: Path, progress: Progress) -> TrainResult:
     job = _Job.of(config, dataset, progress)
     with job.stage("EASE"):
-        entries, penalty = _ease(job)
-        linear = _mixed(job, entries)
-        sharpness = _sharpness(job, linear)
+        chosen = _choose(job)
     scorers: dict[str, Scorer] = {
         "MostPop": most_pop(job.popularity),
-        "EASE": linear_scorer(entries, job.split.train),
+        "EASE": linear_scorer(chosen.ease, job.split.train),
     }
     if config.lightgcn:
         with job.stage("LightGCN"):
@@ -149,15 +151,15 @@ def _train(config: TrainConfig, dataset: Dataset, out: Path, progress: Progress)
     with job.stage("text"):
         features = _features(job)
     with job.stage("float"):
-        floating, float_curve = _floating(job, linear, features, sharpness)
+        floating, float_curve = _floating(job, chosen, features)
     with job.stage("qat"):
-        quantised, qat_curve = _quantised(job, floating, linear, sharpness)
+        quantised, qat_curve = _quantised(job, floating, chosen)
     with job.stage("test"):
         scorers["float"] = scorer(floating, job.history, job.popularity)
         scorers["qat"] = integer_scorer(quantised, job.history, job.popularity)
         rows = _measure(job, scorers)
     record = _record(job, rows) | {
-        "chosen": {"EASE penalty": penalty, "sharpness": sharpness},
+        "chosen": chosen.record,
         "validation": {"float": float_curve, "qat": qat_curve},
     }
     Checkpoint(quantised, job.split, dataset.items, record).save(out)
@@ -199,28 +201,49 @@ class _Job:
         self.seconds[name] = round(time.perf_counter() - begin, 2)
 
 
-def _ease(job: _Job) -> tuple[Entries, float]:
-    """EASE with the penalty that validates best."""
-    best: tuple[float, float, Entries] | None = None
-    with job.progress.task("EASE", len(job.config.penalties)) as advance:
-        for penalty in job.config.penalties:
-            entries = solve(job.split.train, job.split.items, penalty)
-            lists = rank(linear_scorer(entries, job.judge.history), job.judge.seen, k=10)
-            value = ndcg(lists, job.judge.targets)
-            if best is None or value > best[0]:
-                best = (value, penalty, entries)
+@dataclass(frozen=True)
+class _Chosen:
+    """The linear models that validate best: ``ease`` and, with all that helps, ``teacher``."""
+
+    ease: Entries
+    teacher: Mixed
+    sharpness: float
+    record: dict[str, float]
+
+
+def _choose(job: _Job) -> _Chosen:
+    """EASE's penalty, then how much nearby pairs count, then the share of the smooth part."""
+    config, train, items = job.config, job.split.train, job.split.items
+    with job.progress.task("EASE", len(config.penalties) + len(config.nearby)) as advance:
+
+        def solved(penalty: float, nearby: float) -> tuple[float, Entries]:
+            entries = solve(train, items, penalty, nearby)
             advance(1)
-    assert best is not None
-    return best[2], best[1]
+            return _judge_linear(job, entries), entries
+
+        plain = {p: solved(p, 0.0) for p in config.penalties}
+        penalty = max(plain, key=lambda p: plain[p][0])
+        near = {n: solved(penalty * (1 + n / 2), n) if n else plain[penalty] for n in config.nearby}
+    nearby = max(near, key=lambda n: near[n][0])
+    mixed = {share: _mixed(job, near[nearby][1], share) for share in config.smooth}
+    smooth_part = max(mixed, key=lambda share: _judge_linear(job, mixed[share]))
+    sharpness = _sharpness(job, mixed[smooth_part])
+    record = {"penalty": penalty, "nearby": nearby, "smooth": smooth_part, "sharpness": sharpness}
+    return _Chosen(plain[penalty][1], mixed[smooth_part], sharpness, record)
 
 
-def _mixed(job: _Job, entries: Entries) -> Mixed:
-    """EASE and the smooth part of the graph, at ``smooth`` times the spread of its scores."""
+def _judge_linear(job: _Job, linear: Linear) -> float:
+    return job.judge(lambda seen: rank(linear_scorer(linear, job.judge.history), seen, k=10))
+
+
+def _mixed(job: _Job, entries: Entries, share: float) -> Mixed:
+    """EASE and the smooth part of the graph, at ``share`` times the spread of its scores."""
+    torch.manual_seed(job.config.seed)
     graph = adjacency(job.split.train, job.split.items)
     left, right = smooth(graph, torch.from_numpy(job.popularity), job.config.dim)
     edges = Edges.of(take(job.history, _some_users(job, SCALED_USERS)))
     spread = [scores.std(1).mean() for scores in (entries.sums(edges), pool(left, edges) @ right.T)]
-    return Mixed(entries, job.config.smooth * spread[0] / spread[1] * left, right)
+    return Mixed(entries, share * spread[0] / spread[1] * left, right)
 
 
 def _some_users(job: _Job, count: int) -> npt.NDArray[np.int64]:
@@ -250,22 +273,22 @@ def _features(job: _Job) -> Tensor | None:
     return text_features(vectors, job.config.text_dim)
 
 
-def _floating(
-    job: _Job, linear: Mixed, features: Tensor | None, sharpness: float
-) -> tuple[Hybrid, list[float]]:
+def _floating(job: _Job, chosen: _Chosen, features: Tensor | None) -> tuple[Hybrid, list[float]]:
     """The float hybrid, started from the truncated EASE and trained."""
     config = job.config
     slots = min(config.edges, job.split.items - 1)
     sizes = HybridSizes(job.split.items, config.dim, config.heads, config.layers, slots)
     graph = adjacency(job.split.train, job.split.items)
     model = Hybrid(sizes, graph, torch.from_numpy(job.popularity), features)
-    model.start_from(linear.start(config.dim, slots), config.start * sharpness)
+    root = torch.from_numpy(job.popularity + 1).float().sqrt()
+    start = chosen.teacher.start(config.dim, slots, root)
+    model.start_from(start, config.start * chosen.sharpness)
     curve = fit(
         model,
         job.history,
         name="float model",
         config=config.floating,
-        teacher=_teacher(linear, config.teacher * sharpness),
+        teacher=_teacher(chosen.teacher, config.teacher * chosen.sharpness),
         judge=judged(model, job.judge, job.popularity),
         seed=config.seed,
         progress=job.progress,
@@ -273,9 +296,7 @@ def _floating(
     return model.eval(), curve
 
 
-def _quantised(
-    job: _Job, floating: Hybrid, linear: Mixed, sharpness: float
-) -> tuple[QuantHybrid, list[float]]:
+def _quantised(job: _Job, floating: Hybrid, chosen: _Chosen) -> tuple[QuantHybrid, list[float]]:
     """The quantised hybrid, calibrated on the float one and trained on."""
     config = job.config
     edges = Edges.of(take(job.history, _some_users(job, CALIBRATION_USERS)))
@@ -285,7 +306,7 @@ def _quantised(
         job.history,
         name="quantised model",
         config=config.quantised,
-        teacher=_teacher(linear, config.teacher * sharpness),
+        teacher=_teacher(chosen.teacher, config.teacher * chosen.sharpness),
         judge=judged(model, job.judge, job.popularity),
         seed=config.seed + 1,
         progress=job.progress,
