@@ -86,7 +86,7 @@ def test_rank_and_edges_give_back_what_they_can_hold() -> None:
     target = torch.stack([torch.randperm(60)[:4] for _ in range(60)])
     entries = torch.zeros(60, 60).scatter(1, target, 20 + torch.rand(60, 4)).fill_diagonal_(0)
     mixed = Mixed(Dense(entries), left, right)
-    start = mixed.start(3, 4, torch.linspace(0.5, 2, 60))
+    start = mixed.start(3, 4, torch.linspace(1, 1.5, 60))
     found = torch.zeros(60, 60).scatter(1, start.target.clamp(min=0), start.weight)
     found += start.left @ start.right.T
     goal = entries + left @ right.T

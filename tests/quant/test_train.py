@@ -184,8 +184,8 @@ def test_bad_configurations(field: str, value: int) -> None:
 
 
 def test_bad_bits_and_bad_runs(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="5 bits"):
-        Bits(key=5)
+    with pytest.raises(ConfigError, match="9 bits"):
+        Bits(key=9)
     with pytest.raises(DataError, match="train with"):
         export(tmp_path, tmp_path / "model")
     (tmp_path / "checkpoint.pt").write_bytes(b"no")
