@@ -14,6 +14,7 @@ import torch
 
 from recfabric.contract import Contract
 from recfabric.errors import ConfigError, DataError
+from recfabric.quant.choose import Candidates
 from recfabric.quant.export import export
 from recfabric.quant.fit import FitConfig
 from recfabric.quant.hybrid import Edges, Hybrid, HybridSizes, text_features
@@ -29,7 +30,7 @@ from recfabric.requests import Ragged, Requests
 FEW = FitConfig(epochs=4, batch=32)
 SMALL = TrainConfig(
     dim=16,
-    penalties=(5.0, 50.0),
+    candidates=Candidates((5.0, 50.0)),
     text_dim=8,
     lightgcn=LightGcnConfig(dim=16, epochs=20, batch=512),
     floating=FEW,
