@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from recfabric.bitstreams import boards, project
 from recfabric.bitstreams.boards import Board
@@ -116,9 +117,13 @@ def _first(requests: Requests, count: int) -> Requests:
     if count < 1:
         raise ConfigError(f"{count} requests cannot be sent; ask for at least 1.")
     count = min(count, len(requests))
-    some = {
+    some: dict[str, Any] = {
         n: Ragged.of(list(getattr(requests, n))[:count]) for n in ("history", "seen", "targets")
     }
     return Requests(
-        requests.protocol, **some, ids=requests.ids[:count], scores=requests.scores[:count]
+        requests.protocol,
+        **some,
+        ids=requests.ids[:count],
+        scores=requests.scores[:count],
+        users=requests.users[:count],
     )
