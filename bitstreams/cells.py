@@ -179,10 +179,11 @@ def kernel_utilisation(
     One run of Yosys a part: the kernels keep their borders, so they and the glue between them add
     up to the total. ``advance`` is called with 1 after each part. Raises as :func:`utilisation`.
     """
-    jobs = [_job(TOP, config.parameters(), _part(part), KERNELS) for part in parts]
+    kernels = (*KERNELS, "rf_scatter") if config.edges else KERNELS
+    jobs = [_job(TOP, config.parameters(), _part(part), kernels) for part in parts]
     rows = []
     for part, job, result in zip(parts, jobs, _results(jobs, advance), strict=True):
-        for kernel in KERNELS:
+        for kernel in kernels:
             instances = [name for name in result["modules"] if name.split("$")[0] == kernel]
             rows.append(_row(kernel, instances, part, job, result))
         rows.append(_row(TOP, [TOP], part, job, result))

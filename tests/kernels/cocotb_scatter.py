@@ -132,7 +132,7 @@ async def random_requests(dut: Any, share_in: float, share_out: float) -> None:
 @cocotb.test(timeout_time=600, timeout_unit="us")
 @cocotb.parametrize(share_in=[0.0, 0.4])
 async def conflicts(dut: Any, share_in: float) -> None:
-    """All edges in one bank; one entry in every slot; an entry each cycle, every other, every third.
+    """All edges in one bank; one entry in every slot; an entry each cycle, each second, each third.
 
     Then the same for the other array, whose first sum is of an entry just cleared.
     """

@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""rf_scatter: the integer model against big integers, the RTL against the integer model."""
+"""rf_scatter: the RTL against the integer model."""
 
 from contextlib import suppress
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from recfabric.bitstreams.cells import register_memories
 from recfabric.errors import DeviceError
@@ -25,47 +22,21 @@ SMALL: dict[str, int] = {"Items": 64, "Edges": 4, "BeatBits": 64, "Banks": 4, "M
 CONFIGURATIONS: list[dict[str, int]] = [
     SMALL,
     {"Items": 256, "Edges": 32, "Lanes": 4, "MaxRows": 100},
-    {"Items": 64, "Edges": 16, "BeatBits": 512, "Lanes": 32, "Banks": 32},
 ]
-# What only the cocotb tests see: a lost cycle, an order of things, a reset.
+# What only the cocotb tests see: a lost cycle, what a reset must clear.
 FAULTS = [
     Fault("rf_scatter_issue.sv", "open_i && (pending_q & ~granted) == '0", "open_i && idle_o"),
-    Fault("rf_scatter_issue.sv", "first[b][e] = wants[b][e] && !any[b]", "first[b][e] = wants[b][e] && !any[b] && granted == '0"),
-    Fault("rf_scatter.sv", "sweep_q <= 1'b1;", "sweep_q <= 1'b0;"),
-    Fault("rf_scatter.sv", "sweep_q <= sweep_addr_q != '1;", "sweep_q <= sweep_addr_q < AddrBits'(Depth - 2);"),
-    Fault("rf_scatter.sv", "open_q && left_q == '0 && added && given", "open_q && left_q == '0 && added && given && !m_axis_term_tready"),
-]  # fmt: skip
+    Fault("rf_scatter.sv", "      sweep_q <= 1'b1;", "      sweep_q <= 1'b0;"),
+]
 # What changes an answer, or lets none come.
 WRONG = [
     Fault("rf_scatter_array.sv", "same_q ? written_q : data_q", "data_q"),
-    Fault("rf_scatter_array.sv", "step_q && addr_i == addr_q;", "addr_i == addr_q;"),
     Fault("rf_scatter_array.sv", "!add_q ? '0 : same_q", "same_q"),
-    Fault("rf_scatter_issue.sv", "first[b][e] = wants[b][e] && !any[b]", "first[b][e] = wants[b][e]"),
-    Fault("rf_scatter_issue.sv", "given[e].weight != '0 && (TargetBits + 1)'(given[e].target) < items_i", "given[e].weight != '0"),
-    Fault("rf_scatter_issue.sv", "< items_i", "<= items_i"),
-    Fault("rf_scatter_issue.sv", "pending_q == '0 && add_o == '0", "pending_q == '0"),
-    Fault("rf_scatter.sv", "if (swap) turn_q <= !turn_q;", ""),
+    Fault("rf_scatter_issue.sv", "wants[b][e] && !any[b]", "wants[b][e]"),
+    Fault("rf_scatter_issue.sv", "(given[e].target) < items_i", "(given[e].target) <= items_i"),
     Fault("rf_scatter.sv", "left_q == '0 && added && given", "left_q == '0 && given"),
-    Fault("rf_scatter.sv", "cmd_q.items + 32'(Lanes - 1)", "cmd_q.items - 32'd1"),
-    Fault("rf_scatter_terms.sv", "if (read) slice_q <= slice;", "slice_q <= slice;"),
     Fault("rf_scatter_terms.sv", "if (advance && sum_valid_q) product_q", "product_q"),
-]  # fmt: skip
-INT8 = st.integers(-128, 127) | st.sampled_from([-128, 127])
-
-
-@given(
-    edges=st.lists(st.tuples(st.integers(0, 9), INT8), max_size=60),
-    items=st.integers(1, 8),
-    norm=st.integers(0, 65535) | st.sampled_from([0, 1, 65535]),
-    shift=st.integers(0, 47),
-)
-def test_model_is_exact(edges: list[tuple[int, int]], items: int, norm: int, shift: int) -> None:
-    totals = [norm * sum(w for target, w in edges if target == j) for j in range(items)]
-    limit = 1 << 23
-    want = [max(-limit, min(limit - 1, round(Fraction(x, 1 << shift)))) for x in totals]
-    targets = np.array([target for target, _ in edges], np.int32).reshape(1, -1)
-    weights = np.array([weight for _, weight in edges], np.int8).reshape(1, -1)
-    assert scatter(targets, weights, norm, shift, items=items).tolist() == want
+]
 
 
 def wrong_answers(fault: Fault | None, requests: int = 120, seed: int = 2) -> int:
@@ -75,7 +46,7 @@ def wrong_answers(fault: Fault | None, requests: int = 120, seed: int = 2) -> in
     counts = rng.choice([0, 1, 2, 3, 17, 30], requests)
     items = rng.integers(1, parameters["Items"] + 1, requests)
     norms, shifts = rng.integers(1, 1 << 16, requests), rng.integers(0, 20, requests)
-    edges = [_edges(rng, int(n), int(m), parameters["Edges"]) for n, m in zip(counts, items, strict=True)]  # fmt: skip
+    edges = [_edges(rng, int(n), int(m)) for n, m in zip(counts, items, strict=True)]
     words = [
         (int(m) << 40 | int(n) << 24 | int(shift) << 16 | int(norm)).to_bytes(9, "little")
         for m, n, shift, norm in zip(items, counts, shifts, norms, strict=True)
@@ -100,10 +71,10 @@ def wrong_answers(fault: Fault | None, requests: int = 120, seed: int = 2) -> in
 
 
 def _edges(
-    rng: np.random.Generator, rows: int, items: int, edges: int
+    rng: np.random.Generator, rows: int, items: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]]:
     """Random edges: many to few items, so that entries and banks meet; some beyond the items."""
-    targets = rng.integers(0, items + 2, (rows, edges), dtype=np.int32)
+    targets = rng.integers(0, items + 2, (rows, SMALL["Edges"]), dtype=np.int32)
     targets[rng.random(targets.shape) < 0.3] = items - 1
     weights = rng.integers(-128, 128, targets.shape).astype(np.int8)
     weights[rng.random(weights.shape) < 0.2] = 0

@@ -102,7 +102,6 @@ module rf_scatter_issue_properties #(
     if (live_q) begin
       no_loss_no_duplicate : assert (owed_q == held);
       weights_kept : assert (sum_q == held_sum);
-      idle_when_all_is_given : assert (idle == (u_dut.pending_q == '0 && add == '0));
       nothing_owed_while_idle : assert (!idle || owed_q == '0);
       accepts_while_there_is_room :
       assert (!open_i || u_dut.pending_q != '0 || s_axis_edge_tready);

@@ -141,7 +141,8 @@ def _ml100k() -> tuple[History, ...]:
     targets[:, :NEIGHBOURS] = near
     weights[:, :NEIGHBOURS] = np.random.default_rng(SEED).integers(1, 128, near.shape)
     order = spread(targets, weights, banks=BANKS, beats=EDGES // PER_BEAT)
-    targets, weights = (np.take_along_axis(t, order, axis=1) for t in (targets, weights))
+    targets = np.take_along_axis(targets, order, axis=1)
+    weights = np.take_along_axis(weights, order, axis=1)
     return tuple((targets[h], weights[h]) for h in map(np.flatnonzero, rated))
 
 
