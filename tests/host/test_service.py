@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from recfabric.bench._load import many_clients, run
+from recfabric.bench._load import many_clients, open_loop, run
 from recfabric.bench._service import running
 from recfabric.cli import main
 from recfabric.contract import Contract
@@ -330,6 +330,14 @@ def test_too_many_requests_are_429(contract: Contract) -> None:
         assert all(future.result(20) for future in futures)
 
 
+def test_too_many_open_requests_are_429(core: Recommendations) -> None:
+    client = TestClient(create_app(core, limits=Limits(open=0)))
+    refused = client.post("/recommend", json={"history": ["item1"]})
+    assert refused.status_code == 429
+    assert "0 requests are open" in refused.json()["error"]
+    assert client.get("/healthz").status_code == 200
+
+
 def test_metrics_count_requests_and_the_devices(client: TestClient) -> None:
     ask(client, {"history": ["item1"]})
     ask(client, {"user": "nobody"}, 404)
@@ -360,6 +368,10 @@ def test_the_process_answers_many_clients_and_ends(contract: Contract, tmp_path:
     bodies = [json.dumps({"history": [f"item{i}"], "k": 3}).encode() for i in range(ITEMS)]
     with running(tmp_path, "--queue", "2") as port:
         crowd = run(many_clients(port, bodies, clients=200, requests=2))
+        calm = run(open_loop(port, bodies, rate=40, seconds=0.5))
     assert crowd.codes.total() == 400
     assert set(crowd.codes) <= {"200", "429"}
     assert crowd.codes["200"] > 0
+    assert calm.codes == {"200": 20}
+    assert 0 < calm.quantile_ms(0.5) <= calm.quantile_ms(0.99)
+    assert run(many_clients(port, bodies, clients=1, requests=1)).codes == {"lost": 1}
