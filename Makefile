@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup finn-env demo test lint types unit formal mutate bench format registers clean
+.PHONY: help setup finn-env demo test lint types unit formal mutate soak bench format registers clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -69,6 +69,9 @@ formal: setup  ## prove the RTL's properties by k-induction and print them
 
 bench: setup  ## measure the kernels: cycles against bounds, cells, simulation speed
 	$(BIN)/recfabric bench kernels --json build/bench/kernels.json
+
+soak: setup  ## a million requests through a device that fails at random
+	$(BIN)/python -m recfabric.host.soak --json build/bench/soak.json
 
 mutate: setup  ## mutate every kernel's netlist and print what its own tests notice
 	$(BIN)/python -m recfabric.sim.mutate --json build/bench/mutants.json

@@ -181,8 +181,7 @@ class HotPathDriver:
             count += 1
         self.device.write(place["lists"], lists[:end])
         self.device.write(place["descriptor"], descriptors[:count].view(np.uint8))
-        fresh = np.full(count * RECORD.itemsize, 0xFF, np.uint8)
-        self.device.write(place["record"], fresh)
+        self.device.write(place["record"], _fresh_records(count))
         return Prepared(queries[:count], slot)
 
     def launch(self, batch: Prepared) -> None:
@@ -295,6 +294,11 @@ class HotPathDriver:
             f"The device '{self.device.name}' reports {status.faults()}; see the status register "
             "in kernels/hotpath/README.md."
         )
+
+
+def _fresh_records(count: int) -> Bytes:
+    """Records that no kernel has written: each status is NOT_WRITTEN."""
+    return np.full(count * RECORD.itemsize, 0xFF, np.uint8)
 
 
 def list_bytes(query: Query) -> int:

@@ -126,31 +126,18 @@ class Runtime:
         RequestError for a bad query, OverloadedError when too many wait, SupersededError when the
         tables were swapped since ``generation`` was read.
         """
-        generation = generation or self._generation
-        query = generation.check(query)
-        future: Future[Served] = Future()
-        now = time.monotonic()
-        request = Request(
-            query, generation, future, now, now + (timeout_s or self.options.timeout_s)
-        )
-        with self._lock:
-            if self._closed:
-                raise DeviceError("The runtime is closed; start another one.")
-            if generation is not self._generation:
-                raise SupersededError(
-                    f"The rows are of generation {generation.number} but the tables are of "
-                    f"{self._generation.number}; look the items up again."
-                )
-            if len(self._waiting) >= self.options.queue:
-                raise OverloadedError(
-                    f"{len(self._waiting)} requests are waiting, the most that are taken; send "
-                    "this one again later."
-                )
-            self._waiting.append(request)
-            self._hand_out()
-            if len(self._waiting) == 1:
-                self._changed.notify()  # the budget begins
-        return future
+        patience = timeout_s or self.options.timeout_s
+        while True:
+            of = generation or self._generation
+            checked, now = of.check(query), time.monotonic()
+            request = Request(checked, of, Future(), now, now + patience)
+            try:
+                self._queue(request)
+            except SupersededError:
+                if generation is not None:
+                    raise
+                continue  # swapped since the line above: the current one is another now
+            return request.future
 
     def request(
         self, query: Query, *, generation: Generation | None = None, timeout_s: float | None = None
@@ -223,6 +210,25 @@ class Runtime:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _queue(self, request: Request) -> None:
+        with self._lock:
+            if self._closed:
+                raise DeviceError("The runtime is closed; start another one.")
+            if request.generation is not self._generation:
+                raise SupersededError(
+                    f"The rows are of generation {request.generation.number} but the tables are "
+                    f"of {self._generation.number}; look the items up again."
+                )
+            if len(self._waiting) >= self.options.queue:
+                raise OverloadedError(
+                    f"{len(self._waiting)} requests are waiting, the most that are taken; send "
+                    "this one again later."
+                )
+            self._waiting.append(request)
+            self._hand_out()
+            if len(self._waiting) == 1:
+                self._changed.notify()  # the budget begins
 
     def _make(self, number: int, contract: Contract) -> Generation:
         return Generation.of(number, contract, self._configs, fallback=self.options.fallback)

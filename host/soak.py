@@ -116,7 +116,7 @@ def soak(plan: SoakPlan, advance: Callable[[int], None] = lambda count: None) ->
     ]
     config = HotPathConfig.for_contract(contracts[0], pe=4, simd=4)
     devices = [
-        FaultyDevice(SoftDevice(config), seed=plan.seed + i, rate=plan.rate, faults=plan.faults)
+        FaultyDevice(SoftDevice(config), seed=plan.seed + i, rate=0.0, faults=plan.faults)
         for i in range(plan.devices)
     ]
     queries = _queries(plan)
@@ -125,6 +125,8 @@ def soak(plan: SoakPlan, advance: Callable[[int], None] = lambda count: None) ->
     options = RuntimeOptions(queue=2 * _WINDOW, timeout_s=_PATIENCE_S, lane=lane)
     begin = time.monotonic()
     with Runtime(contracts[0], devices, options) as runtime:
+        for device in devices:  # a device that fails at the start is refused
+            device.rate = plan.rate
         warm = _send(plan, runtime, contracts, queries, checker, advance)
         end, health = resident_bytes(), runtime.health
         generations = runtime.generation.number

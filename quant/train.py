@@ -193,7 +193,7 @@ def _finish(job: _Job, floating: _Floating, out: Path) -> TrainResult:
         "chosen": floating.chosen.record,
         "validation": {"float": floating.curve, "qat": curve},
     }
-    Checkpoint(model, job.split, job.dataset.items, record).save(out)
+    Checkpoint(model, job.split, job.dataset.items, record, job.dataset.users).save(out)
     return TrainResult(out, rows, dict(job.seconds))
 
 

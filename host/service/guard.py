@@ -10,29 +10,41 @@ from dataclasses import dataclass
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-OPEN = ("/healthz", "/readyz")  # what an orchestrator asks, without a token
+OPEN = ("/healthz", "/readyz")  # what an orchestrator asks: without a token, under any load
 
 
 @dataclass(frozen=True)
 class Limits:
-    """``body``: bytes of a request's body; ``body_s``: seconds that it may take to come."""
+    """``body``: bytes of a request's body; ``body_s``: seconds that it may take to come;
+    ``open``: requests that are read or answered at a time.
+    """
 
     body: int = 1 << 20
     body_s: float = 10.0
+    open: int = 4096
 
 
 class Guard:
-    """ASGI middleware: 401 without the token, 413 and 408 for a body too large or too slow."""
+    """ASGI middleware: 401 without the token, 413 and 408 for a body too large or too slow, 429
+    where too many requests are open."""
 
     def __init__(self, app: ASGIApp, *, token: str | None, limits: Limits) -> None:
         self.app, self.limits = app, limits
         self._token = token.encode() if token else None
+        self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on with the whole body read."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        self._open += 1
+        try:
+            await self._guarded(scope, receive, send)
+        finally:
+            self._open -= 1
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._refusal(scope)
         body = b""
         if refusal is None:
@@ -59,6 +71,13 @@ class Guard:
                     "The bearer token is missing or wrong.",
                     {"WWW-Authenticate": "Bearer"},
                 )
+        if self._open > self.limits.open and scope["path"] not in OPEN:
+            return _refuse(
+                429,
+                f"{self.limits.open} requests are open, the most that are taken; send this one "
+                "again later.",
+                {"Retry-After": "1"},
+            )
         length = headers.get(b"content-length", b"0")
         return self._too_large() if length.isdigit() and int(length) > self.limits.body else None
 

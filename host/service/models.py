@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 MAX_TOKEN = 256  # characters
 MAX_HISTORY = 4096  # tokens of a request, before the device's own limit
@@ -18,8 +19,20 @@ Text = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_TEXT)]
 Row = Annotated[list[_BYTE], Field(min_length=16, max_length=256)]
 
 
+def _one_of(*names: str) -> dict[str, Any]:
+    return {"oneOf": [{"required": [name]} for name in names]}
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_null(cls, data: Any) -> Any:  # noqa: ANN401
+        """A field that may be left out is left out, not null: so the page says it."""
+        if isinstance(data, dict) and any(value is None for value in data.values()):
+            raise ValueError("a field is null; leave it out")
+        return data
 
 
 class Ask(_Model):
@@ -27,14 +40,19 @@ class Ask(_Model):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"history": ["50", "172", "181"], "k": 10}]},
+        json_schema_extra=_one_of("history", "user", "text")
+        | {"examples": [{"history": ["50", "172", "181"], "k": 10}]},
     )
 
-    history: Annotated[list[Token], Field(max_length=MAX_HISTORY)] | None = Field(
+    history: Annotated[list[Token], Field(max_length=MAX_HISTORY)] | SkipJsonSchema[None] = Field(
         None, description="item tokens, oldest first; empty: the most popular items"
     )
-    user: Token | None = Field(None, description="a user whose history the contract brings")
-    text: Text | None = Field(None, description="what is wanted in words; needs a text encoder")
+    user: Token | SkipJsonSchema[None] = Field(
+        None, description="a user whose history the contract brings"
+    )
+    text: Text | SkipJsonSchema[None] = Field(
+        None, description="what is wanted in words; needs a text encoder"
+    )
     exclude: Annotated[list[Token], Field(max_length=MAX_HISTORY)] = Field(
         default_factory=list, description="items to leave out besides the history"
     )
@@ -66,9 +84,11 @@ class Vectors(_Model):
 class NewItem(_Model):
     """An item by its vectors, or by its text where the service has an encoder."""
 
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_one_of("vectors", "text"))
+
     token: Token
-    vectors: Vectors | None = None
-    text: Text | None = None
+    vectors: Vectors | SkipJsonSchema[None] = None
+    text: Text | SkipJsonSchema[None] = None
 
 
 class Insertion(_Model):

@@ -77,19 +77,25 @@ def runtime_options(
 
 
 def serve(
-    folder: Path, devices: Sequence[Device], options: ServeOptions, runtime: RuntimeOptions
+    contract: Contract,
+    requests: Requests | None,
+    devices: Sequence[Device],
+    options: ServeOptions,
+    runtime: RuntimeOptions,
 ) -> None:
-    """Serve a contract folder until the process is told to end (SIGINT, SIGTERM)."""
+    """Serve a contract until the process is told to end (SIGINT, SIGTERM).
+
+    ``requests``: of the contract's folder, whose users may be asked for by name.
+    """
     import uvicorn
 
     from recfabric.host.service.app import create_app
 
-    contract = Contract.load(folder)
     sys.setswitchinterval(_SWITCH_S)
     gc.collect()
     gc.freeze()  # what lives as long as the process is not looked through again and again
     with Runtime(contract, devices, runtime) as running:
-        core = Recommendations(running, Requests.load(folder))
+        core = Recommendations(running, requests)
         app = create_app(core, token=options.token, limits=options.limits)
         uvicorn.run(
             app,

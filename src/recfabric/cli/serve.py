@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING
 from recfabric.contract import Contract
 from recfabric.errors import MissingExtraError
 from recfabric.kernels.hotpath.config import HotPathConfig
+from recfabric.requests import Requests
 
 if TYPE_CHECKING:
     from recfabric.host.device import Device
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+# Seconds of a request, and of a batch on the device: simulated hardware is a thousand times slower.
+_TIMEOUTS = {"soft": (5.0, 1.0), "rtl": (120.0, 60.0)}
 
 
 def add(commands: Commands) -> None:
@@ -36,12 +40,11 @@ def add(commands: Commands) -> None:
     )
     command.add_argument("--max-body", type=int, default=1 << 20, help="bytes of a request's body")
     command.add_argument("--queue", type=int, default=1024, help="requests that may wait (1024)")
-    command.add_argument("--timeout", type=float, default=5.0, help="seconds of a request (5)")
+    command.add_argument("--timeout", type=float, help="seconds of a request (5; rtl: 120)")
     command.add_argument(
         "--device-timeout",
         type=float,
-        default=1.0,
-        help="seconds of a batch on the device, before the fallback answers (1)",
+        help="seconds of a batch on the device, before the fallback answers (1; rtl: 60)",
     )
     command.set_defaults(run=_serve)
 
@@ -61,14 +64,15 @@ def _serve(options: argparse.Namespace) -> int:
     )
     contract = Contract.load(options.model)
     devices = [_device(options.device, contract) for _ in range(max(1, options.shards))]
+    timeout_s, device_timeout_s = _TIMEOUTS[options.device]
     runtime = run.runtime_options(
         devices,
-        timeout_s=options.timeout,
-        device_timeout_s=options.device_timeout,
+        timeout_s=options.timeout or timeout_s,
+        device_timeout_s=options.device_timeout or device_timeout_s,
         queue=options.queue,
     )
     try:
-        run.serve(options.model, devices, serve_options, runtime)
+        run.serve(contract, Requests.load(options.model), devices, serve_options, runtime)
     finally:
         for device in devices:
             device.close()
