@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from recfabric import deploy as deployment
+from recfabric.bitstreams.cells import Utilisation
 from recfabric.cli import main
 from recfabric.contract import Contract
 from recfabric.environments import PYNQ
 from recfabric.errors import ToolMissingError
+from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.stimulus import random_contract, random_requests
 from recfabric.manifest import Manifest
 
@@ -94,10 +96,33 @@ def test_a_mismatch_is_exit_code_1(
     monkeypatch.delitem(sys.modules, "pyxrt", raising=False)
 
 
+@pytest.mark.parametrize(("dsp", "code"), [(104, 0), (221, 1)])
+def test_cells_beyond_the_part_are_exit_code_1(
+    model: Path,
+    dsp: int,
+    code: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def counted(config: HotPathConfig, parts: list[str]) -> list[Utilisation]:
+        asked.append((config.beat_bits, parts))
+        return [Utilisation("rf_hotpath", parts[0], {}, 9, 7, dsp, 1.5, 1, 0, (), "a tool")]
+
+    monkeypatch.setattr(deployment, "kernel_utilisation", counted)
+    assert main(["deploy", str(model), "--board", "pynq-z2", "--cells", *SMALL]) == code
+    said = capsys.readouterr().out
+    assert f"DSP{dsp:>13} of     220" in said
+    assert "LUT           10 of   53200" in said
+    assert asked == [(64, ["xc7z020"])]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (["deploy", "{}", "--board", "z9"], "The board 'z9' is not known"),
+        (["deploy", "{}", "--board", "u50", "--cells"], "cells of xcu50-fsvh2104-2-e are not"),
         (["deploy", "{}", "--board", "kv260", "--simulate", "0"], "0 requests cannot be sent"),
         (["recommend", "{}", "item1", "--device", "pynq"], "'pynq' needs --bitstream"),
         (["recommend", "{}", "item1", "--device", "xrt", "--bitstream", "/no"], "cannot be read"),
