@@ -97,7 +97,7 @@ class XrtDevice:
         while True:
             try:
                 bo = self._xrt.bo(self._card, size, self._xrt.bo.normal, group)
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 raise DeviceError(
                     f"The card has no {size} bytes left in memory group {group} ({error}); free "
                     "buffers, or give the port more banks."

@@ -11,7 +11,9 @@ from typing import Any
 
 from recfabric.bitstreams import boards, project
 from recfabric.bitstreams.boards import Board
+from recfabric.bitstreams.cells import Utilisation, kernel_utilisation
 from recfabric.bitstreams.hwh import write_simulated
+from recfabric.bitstreams.parts import PARTS, Part
 from recfabric.contract import Contract
 from recfabric.errors import ConfigError
 from recfabric.host.pynq_process import answer_simulated
@@ -69,6 +71,23 @@ def simulate(
         run = _pynq if target.flow == "vivado" else _xrt
         answers, about = run(Path(name), contract, target, config, requests, k)
     return Simulated(compare(soft, answers), about)
+
+
+def cells(
+    model: Path, board: str, *, hardware: Mapping[str, int] | None = None
+) -> tuple[Utilisation, Part]:
+    """Cells of the board's whole netlist by Yosys, and what its part holds; nothing is placed.
+
+    Raises ConfigError for a board whose part's cells cannot be counted.
+    """
+    target = boards.board(board)
+    if not target.part:
+        raise ConfigError(
+            f"The cells of {target.device} are not counted here; take a board with one of "
+            f"{', '.join(PARTS)}."
+        )
+    config = target.hotpath(Contract.load(model), **(hardware or {}))
+    return kernel_utilisation(config, [target.part])[-1], PARTS[target.part]
 
 
 def memory_bytes(contract: Contract, config: HotPathConfig) -> int:

@@ -128,8 +128,8 @@ def sources_hash(files: Sequence[Path]) -> str:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    # hashlib.file_digest is not in the Python 3.10 of the PYNQ 3.x images.
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def describe(manifest: Manifest) -> dict[str, Any]:

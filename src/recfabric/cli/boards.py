@@ -40,6 +40,11 @@ def add(commands: Commands) -> None:
         help="instead: N requests through the board's host code and the simulated netlist",
     )
     command.add_argument(
+        "--cells",
+        action="store_true",
+        help="instead: count the netlist's cells by Yosys (minutes; nothing is placed)",
+    )
+    command.add_argument(
         "--build",
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -55,6 +60,8 @@ def _deploy(options: argparse.Namespace) -> int:
     hardware = HotPathConfig.read(options.hardware)
     if options.simulate is not None:
         return _simulate(options, hardware)
+    if options.cells:
+        return _cells(options, hardware)
     out = options.out or BUILDS / options.board.lower()
     written = deploy(options.model, options.board, out, hardware=hardware, fuse=options.fuse)
     print(f"project: {out} ({written.board.title}, {written.board.device})")
@@ -74,3 +81,19 @@ def _simulate(options: argparse.Namespace, hardware: dict[str, int]) -> int:
         f"{row.mismatches} mismatches ({found.about}; no board)"
     )
     return 1 if row.mismatches else 0
+
+
+def _cells(options: argparse.Namespace, hardware: dict[str, int]) -> int:
+    from recfabric.deploy import cells
+
+    found, part = cells(options.model, options.board, hardware=hardware)
+    rows = {
+        "LUT": (found.lut + found.lutram, part.lut),
+        "FF": (found.ff, part.ff),
+        "DSP": (found.dsp, part.dsp),
+        "BRAM36": (found.bram36, part.bram36),
+    }
+    for name, (used, there) in rows.items():
+        print(f"{name:<7}{used:>9g} of {there:>7} ({used / there:.0%})")
+    print(f"{part.name}, {found.tool}")
+    return 0 if all(used <= there for used, there in rows.values()) else 1
