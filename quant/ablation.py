@@ -44,7 +44,7 @@ def variants(base: TrainConfig) -> dict[str, TrainConfig]:
         "no teacher": _fits(base, distil=0.0),
         "teacher only": _fits(base, distil=1.0),
         "last weights, no mean": _fits(base, average=0.0),
-        "no propagation": replace(base, layers=0),
+        "one layer of propagation": replace(base, layers=1),
         "not trained (start, quantised)": _fits(base, epochs=0),
         "all tables and edges 6 bits": replace(base, bits=Bits(6, 6, 6, 6, 6)),
         "tables 4 bits": replace(base, bits=Bits(4, 4, 4, 4)),

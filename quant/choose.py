@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from recfabric.quant.judge import Judge
 from recfabric.quant.linear import Entries, Linear, Mixed, linear_scorer, smooth, solve
 from recfabric.quant.lists import take
 from recfabric.quant.metrics import rank as ranked
+from recfabric.quant.progress import Advance, Progress
 from recfabric.requests import Ragged
 
 L = TypeVar("L", bound=Linear)
@@ -55,7 +57,14 @@ class Chosen:
 
 
 def choose(
-    train: Ragged, judge: Judge, candidates: Candidates, *, graph: Tensor, rank: int, seed: int
+    train: Ragged,
+    judge: Judge,
+    candidates: Candidates,
+    *,
+    graph: Tensor,
+    rank: int,
+    seed: int,
+    progress: Progress,
 ) -> Chosen:
     """EASE's penalty, then how much nearby pairs count, then the share of the smooth part.
 
@@ -70,14 +79,17 @@ def choose(
     def mix(share: float) -> Mixed:
         return Mixed(entries, share * left, right)
 
-    penalty, plain = _best(candidates.penalties, lambda p: solve(train, items, p), judge)
-    nearby, entries = _best(candidates.nearby, near, judge)
-    torch.manual_seed(seed)
-    left, right = smooth(graph, popularity, rank)
-    sample = Edges.of(take(train, spread(len(train), SAMPLED_USERS)))
-    scores = pool(left, sample) @ right.T
-    left = left * entries.sums(sample).std(1).mean() / scores.std(1).mean()
-    share, teacher = _best(candidates.smooth, mix, judge)
+    total = sum(len(values) for values in vars(candidates).values())
+    with progress.task("linear models", total) as advance:
+        best = partial(_best, judge=judge, advance=advance)
+        penalty, plain = best(candidates.penalties, lambda p: solve(train, items, p))
+        nearby, entries = best(candidates.nearby, near)
+        torch.manual_seed(seed)
+        left, right = smooth(graph, popularity, rank)
+        sample = Edges.of(take(train, spread(len(train), SAMPLED_USERS)))
+        scores = pool(left, sample) @ right.T
+        left = left * entries.sums(sample).std(1).mean() / scores.std(1).mean()
+        share, teacher = best(candidates.smooth, mix)
     sharpness = _sharpness(teacher, judge)
     record = {"penalty": penalty, "nearby": nearby, "smooth": share, "sharpness": sharpness}
     return Chosen(plain, teacher, sharpness, record)
@@ -98,7 +110,9 @@ def spread(users: int, count: int) -> npt.NDArray[np.int64]:
     return np.arange(0, users, max(1, users // count))
 
 
-def _best(values: Sequence[float], make: Callable[[float], L], judge: Judge) -> tuple[float, L]:
+def _best(
+    values: Sequence[float], make: Callable[[float], L], *, judge: Judge, advance: Advance
+) -> tuple[float, L]:
     """The value whose model validates best, the first of equals, and that model."""
     best: tuple[float, float, L] | None = None
     for value in values:
@@ -107,6 +121,7 @@ def _best(values: Sequence[float], make: Callable[[float], L], judge: Judge) -> 
         judged = judge(lambda seen, scores=scores: ranked(scores, seen, k=10))  # type: ignore[misc]
         if best is None or judged > best[0]:
             best = (judged, value, model)
+        advance(1)
     assert best is not None
     return best[1], best[2]
 

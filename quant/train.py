@@ -61,7 +61,7 @@ class TrainConfig:
     dim: int = 64
     heads: int = 2
     edges: int = 32
-    layers: int = 1
+    layers: int = 0
     longest: int = 1024
     protocol: str | None = None
     seed: int = 42
@@ -164,6 +164,7 @@ def _floating(job: _Job) -> _Floating:
             graph=graph,
             rank=config.dim,
             seed=config.seed,
+            progress=job.progress,
         )
     scorers: dict[str, Scorer] = {
         "MostPop": most_pop(job.popularity),
