@@ -45,7 +45,7 @@ class Reason:
     """
 
     target: str
-    file: str
+    file: str  # empty: of a cell that Yosys made of several, which has no place in the sources
     signal: str  # a regular expression for the whole of Mutant.signal
     why: str
     kinds: tuple[str, ...] = ()  # all if empty
@@ -145,6 +145,7 @@ def code_at(place: str, texts: Mapping[str, Sequence[str]]) -> str:
 def excuses(reason: Reason, mutant: Mutant) -> bool:
     """Whether this reason is about this mutant."""
     there = any(place.startswith(f"{reason.file}:") for place in mutant.sources)
+    there |= not reason.file and not mutant.sources
     kind = not reason.kinds or mutant.kind in reason.kinds
     code = not reason.code or reason.code in mutant.code
     return there and kind and code and re.fullmatch(reason.signal, mutant.signal) is not None
