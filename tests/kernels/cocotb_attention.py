@@ -9,7 +9,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles
 from rows import Array, Handshakes, random_rows, rounding, row_beats
-from weighing import Weighing, deciding, random_weighings
+from weighing import DIGITS, Weighing, deciding, digits, dots_apart, random_weighings
 
 from recfabric.contract import exp2_table
 from recfabric.kernels.attention.model import SLOPE_ONE, attend, leaky, logits, reciprocals, weights
@@ -308,6 +308,27 @@ async def every_bit_decides(dut: Any) -> None:
     for weighing in random_weighings(rng, bench.max_rows, high):
         shift = 22 + bench.value_bits - int(rng.integers(2))
         requests += weighed(bench, weighing, weighing.beside_a_half(shift, dim), shift)
+    await bench.check(requests)
+
+
+@cocotb.test(timeout_time=800, timeout_unit="us")
+async def every_bit_of_a_dot_product_decides(dut: Any) -> None:
+    """In each head, as far as it is below a logit's binary point."""
+    bench = Bench(dut)
+    await start(dut)
+    n, shape, requests = bench.head_dim, (bench.heads, bench.head_dim), []
+    for shift, dots in dots_apart(bench.key_bits):
+        for first in range(0, len(dots), n):
+            request = weight_request(bench, np.zeros(shape, int))
+            keys, query = np.zeros((1 + n, *shape), np.int8), np.zeros(shape, np.int8)
+            query[:, :3] = [-digit for digit in DIGITS]
+            for i, part in enumerate(digits(np.resize(dots[first : first + n], n))):
+                keys[1:, :, i] = part[:, None]
+            query, keys = query.reshape(-1), keys.reshape(1 + n, -1)
+            out_shift = request.out_shift - 2
+            requests.append(Request(query, keys, request.values, shift, out_shift))
+            logit = bench.logits(requests[-1])
+            assert logit.min() >= -50 and (logit[0] == 0).all() and logit.max() == 0
     await bench.check(requests)
 
 

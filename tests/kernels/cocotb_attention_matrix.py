@@ -8,7 +8,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles
 from rows import Array, Handshakes, random_rows, rounding, row_beats
-from weighing import Weighing, deciding, random_weighings
+from weighing import DIGITS, Weighing, deciding, digits, dots_apart, random_weighings
 
 from recfabric.contract import exp2_table
 from recfabric.kernels.attention.model import (
@@ -268,6 +268,26 @@ async def every_bit_decides(dut: Any) -> None:
     for weighing in random_weighings(rng, bench.max_rows, 127):
         shift = 30 - int(rng.integers(2))
         heads += weighed(bench, weighing, weighing.beside_a_half(shift, bench.dim), shift)
+    await bench.check(heads)
+
+
+@cocotb.test(timeout_time=800, timeout_unit="us")
+async def every_bit_of_a_dot_product_decides(dut: Any) -> None:
+    """In each element of the array, as far as it is below a logit's binary point."""
+    bench = Bench(dut)
+    await start(dut)
+    n, heads = min(bench.dim, bench.max_rows - 1), []
+    for shift, dots in dots_apart(8):
+        # Row i is element i % Pe's: each product comes to each of them, if they are a few.
+        turned = np.concatenate([np.roll(dots, i) for i in range(min(bench.pe, 4))])
+        for first in range(0, len(turned), n):
+            head = weight_head(bench, np.zeros(n, int))
+            keys, query = np.zeros_like(head.keys), np.zeros_like(head.queries)
+            query[0, :3] = [-digit for digit in DIGITS]
+            for i, part in enumerate(digits(np.resize(turned[first : first + n], n))):
+                keys[1:, i] = part
+            heads.append(Head(query, keys, head.values, shift, head.out_shift - 2))
+            assert heads[-1].logits.min() >= -50 and heads[-1].logits.max() == 0
     await bench.check(heads)
 
 

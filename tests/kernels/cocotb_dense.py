@@ -141,7 +141,9 @@ async def every_bit_decides(dut: Any) -> None:
     cases += [(0, value) for bit in range(7, 31) for value in (1 << bit, -(1 << bit) - 1)]
     cases += [(4, value) for value in (8, 24, -8, -24, *(8 + (1 << bit) for bit in range(5, 11)))]
     weight = np.zeros((bench.p["Rows"], bench.p["Cols"]), np.int8)
-    for shift in (31, 0, 4):
+    ties = [(at, step << (at - 1)) for at in (1, 2, 16, 31) for step in (1, 3, -1, -3)]
+    cases += [(at, value) for at, value in ties if abs(value) < 1 << 31]
+    for shift in sorted({at for at, _ in cases}):
         values = [value for at, value in cases if at == shift]
         folds = bench.p["Rows"] // bench.p["Pe"]
         for first in range(0, len(values), folds):

@@ -162,6 +162,9 @@ DECIDING += [(1 << 15, 39, [(1 << 23) + (1 << b) for b in range(15, 23)])]
 DECIDING += [(1, 0, [1 << b for b in range(7, 13)] + [-(1 << b) - 1 for b in range(7, 13)])]
 DECIDING += [(1 << 13, 0, [1 << b for b in range(6)]), (1 << 15, 0, [1 << b for b in range(4, 24)])]
 DECIDING += [((1 << b) + 1, 0, [-128]) for b in range(1, 16)]
+DECIDING += [(1 << b, b + 15, [(1 << 14) + 1]) for b in range(16)]
+DECIDING += [(1 << b, b + 21, [(1 << 20) + 1]) for b in range(16)]
+DECIDING += [(1 << b, b + 5, [16, 48, -16, -48]) for b in range(16)]
 DECIDING += [(1, 4, [8, 24, -8, -24, *(8 + (1 << b) for b in range(5, 11))])]
 
 

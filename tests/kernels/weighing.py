@@ -73,6 +73,11 @@ def deciding(level: int) -> Iterator[tuple[int, int, int, int]]:
     for bit in range(18):
         yield 5, 112, bit + 13, 1 << bit
     yield 10, 224, 12, 1
+    # Ties, far below and near.
+    for bit in range(level + 6):
+        yield full, weight, one + bit + 1, 1 << bit
+    for value in (3, -1, -3, 5, -5):
+        yield full, weight, one + 1, value
     # One bit above the range, alone, and a number below zero that lacks one.
     for bit in range(7, level + 7):
         yield full, weight, one, 1 << bit
@@ -86,3 +91,26 @@ def random_weighings(rng: np.random.Generator, most: int, high: int) -> Iterator
     for full in (1, 1, 2, 3, 5, 9, 17, 40) * 3:
         if full < most:
             yield Weighing(full, int(rng.choice(np.unique(KNOWN))), high)
+
+
+DIGITS = (1, 16, 128)  # of a dot product, negated
+
+
+def dots_apart(key_bits: int) -> Iterator[tuple[int, Array]]:
+    """Shifts, and dot products below zero beside a tie: one bit off, or just it; odd and even.
+
+    They are such that the logits are some tens at most: the weights tell them apart.
+    """
+    for shift in range(1, 5 if key_bits == 4 else 9):
+        half = 1 << (shift - 1)
+        off = [0, *(sign << bit for bit in range(shift - 1) for sign in (1, -1))]
+        wholes = [(7 * i + 3 * odd) % 40 for odd in (0, 1) for i in range(len(off))]
+        wholes = [whole - whole % 2 + i // len(off) for i, whole in enumerate(wholes)]
+        yield shift, np.array(wholes) * 2 * half + half + np.resize(off, len(wholes))
+
+
+def digits(values: Array) -> list[Array]:
+    """Key elements whose products with DIGITS add up to these values."""
+    low = (values + 8) % 16 - 8
+    middle = ((values - low) // 16 + 4) % 8 - 4
+    return [low, middle, (values - low - 16 * middle) // 128]
