@@ -285,6 +285,102 @@ async def seen_corners(dut: Any) -> None:
     await bench.check(*requests)
 
 
+NONE = np.zeros(0, int)
+
+
+def by_terms(bench: Bench, terms: Array, shift: int = 0, seen: Array = NONE) -> Request:
+    """For all users the same scan and the most results; the scores are the shifted terms."""
+    users, n = bench.users, len(terms)
+    return Request(
+        queries=np.zeros((users, bench.dim), np.int8),
+        items=np.full((n, bench.dim), -1, np.int8),
+        terms=terms,
+        seen=(seen,) * users,
+        k=(bench.k_max,) * users,
+        term_shift=shift,
+    )
+
+
+@cocotb.test(timeout_time=800, timeout_unit="us")
+async def every_lane_alone(dut: Any) -> None:
+    """One item is left, in each lane in turn: its score of either sign, to the last bit."""
+    bench = Bench(dut)
+    await start(dut)
+    rng = np.random.default_rng(8)
+    n = 2 * bench.lanes
+    for row in range(n):
+        seen = np.delete(np.arange(n), row)
+        requests = [bench.with_seen(bench.random(rng, n, 1, 0.0), seen) for _ in range(3)]
+        requests = [
+            replace(r, seen=(seen,) * bench.users, term_shift=4 * i) for i, r in enumerate(requests)
+        ]
+        await bench.check(*requests)
+
+
+@cocotb.test(timeout_time=800, timeout_unit="us")
+async def scores_one_bit_apart(dut: Any) -> None:
+    """Two scores that differ in one bit, either first, of either sign, in any two lanes."""
+    bench = Bench(dut)
+    await start(dut)
+    rng = np.random.default_rng(9)
+    n = 3 * bench.lanes
+    for bit in range(30):
+        shift = max(0, bit - 14)
+        requests = []
+        for sign in (1, -1):
+            terms = np.full(n, -32768)
+            less, more = rng.choice(n, 2, replace=False)
+            step = 1 << (bit - shift)
+            terms[less], terms[more] = (0, step) if sign > 0 else (-step, 0)
+            requests.append(by_terms(bench, terms, shift))
+            terms = np.resize(np.flip(terms), n)
+            requests.append(by_terms(bench, terms - (terms > -32768), shift))
+        await bench.check(*requests)
+
+
+@cocotb.test(timeout_time=800, timeout_unit="us")
+async def every_bit_of_a_seen_row(dut: Any) -> None:
+    """A row that differs from an item's in one bit is another one; every bit orders a list."""
+    bench = Bench(dut)
+    await start(dut)
+    n = 2 * bench.lanes
+    for bit in range((n - 1).bit_length(), 32):
+        row = bit % n
+        seen = np.array([row, row + (1 << bit)])
+        await bench.check(
+            by_terms(bench, np.arange(n), seen=seen), by_terms(bench, np.arange(n), seen=seen[1:])
+        )
+        bench.put(by_terms(bench, np.arange(n), seen=seen[::-1]))
+        for user in range(bench.users):
+            await bench.get(user)
+        assert int(dut.error_o.value) == (1 << bench.users) - 1
+
+
+@cocotb.test(timeout_time=800, timeout_unit="us")
+async def counts_of_every_size(dut: Any) -> None:
+    """A request of 2^n items, or of 2^n seen rows, waits for what does not come."""
+    bench = Bench(dut)
+    await start(dut)
+    few = 2 * bench.lanes
+    for bit in range(few.bit_length(), 24):
+        for items, seen in ((1 << bit, 0), (few, 1 << bit)):
+            if seen >> 16:
+                continue
+            request = by_terms(bench, np.arange(few), seen=np.arange(2) if seen else NONE)
+            bench.put(request)
+            word = bench.k_max << 8 | seen << 16 | items << 32
+            bench.inputs["cmd"].queues[0][0] = pack([word] * bench.users, 64)
+            await ClockCycles(dut.clk_i, few * bench.beats + 5 * bench.k_max + 40)
+            assert bench.out.empty() and not int(dut.m_axis_result_tvalid.value)
+            assert not int(dut.s_axis_cmd_tready.value)
+            left = sum(len(queue) for queue in bench.inputs["item"].queues)
+            assert bool(left) == bool(seen)
+            bench.streams.clear()
+            await reset(dut)
+            bench.streams.clear()
+    await bench.check(bench.random(np.random.default_rng(3), 20, bench.k_max))
+
+
 @cocotb.test(timeout_time=400, timeout_unit="us")
 @cocotb.parametrize(name=NAMES)
 async def late_stream(dut: Any, name: str) -> None:
