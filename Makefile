@@ -2,16 +2,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-EXTRAS := train,sim,synth,formal,hls,boards,report,serve,dev
+.PHONY: help setup finn-env pynq-env demo bitstream test lint types unit formal mutate soak bench format registers clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-<<<<<<< HEAD
-EXTRAS := train,sim,synth,formal,hls,report,serve,dev
-=======
-EXTRAS := train,sim,synth,formal,hls,boards,report,dev
->>>>>>> boards
+EXTRAS := train,sim,synth,formal,hls,boards,report,serve,dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 FINN_VENV ?= .venv-finn
 export FINN_VENV
