@@ -42,9 +42,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-@pytest.mark.parametrize("bits", [4, 8])
-def test_a_contract_comes_back_as_it_was(tmp_path: Path, bits: int) -> None:
-    contract = random_contract(items=70, dim=32, heads=4, bits=bits, seed=3)
+@pytest.mark.parametrize(("bits", "edges"), [(4, 0), (8, 0), (8, 128)])
+def test_a_contract_comes_back_as_it_was(tmp_path: Path, bits: int, edges: int) -> None:
+    contract = random_contract(items=70, dim=32, heads=4, bits=bits, seed=3, edges=edges)
     contract.save(tmp_path / "model")
     again = Contract.load(tmp_path / "model")
     assert again.sha256 == contract.sha256
@@ -59,7 +59,10 @@ def test_a_contract_comes_back_as_it_was(tmp_path: Path, bits: int) -> None:
         assert np.array_equal(left, right)
 
 
-def test_the_document_fits_the_published_schema(folder: Path) -> None:
+@pytest.mark.parametrize("edges", [0, 3])
+def test_the_document_fits_the_published_schema(tmp_path: Path, edges: int) -> None:
+    folder = tmp_path / "model"
+    random_contract(items=50, dim=16, heads=1, edges=edges).save(folder)
     jsonschema.Draft202012Validator.check_schema(json_schema())
     jsonschema.validate(json.loads((folder / "contract.json").read_text()), json_schema())
 
@@ -97,6 +100,9 @@ def test_tensors_cannot_be_written() -> None:
         (lambda d: d.pop("tokens"), "'tokens' is a required property"),
         (lambda d: d["shape"].update(dim=48), "at shape/dim"),
         (lambda d: d["shape"].update(items=51), "expected int8"),
+        (lambda d: d["shape"].update(edges=129), "at shape/edges"),
+        (lambda d: d["shape"].update(edges=2), r"'edge_item' is int32\(50, 0\), expected int32"),
+        (lambda d: d["formats"].pop("edge"), "'edge' is a required property"),
         (lambda d: d["tokens"].__setitem__(0, d["tokens"][1]), "distinct item tokens"),
     ],
 )

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from recfabric.contract import Contract
 from recfabric.errors import ConfigError
+from recfabric.kernels.hotpath import wrapper
+from recfabric.kernels.hotpath._registers import OFFSETS
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.hotpath.image import check_fit, edge_rows, memory_image
 from recfabric.kernels.hotpath.model import HotPath
@@ -207,6 +209,14 @@ def test_edges_among_too_many_items_are_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("recfabric.kernels.hotpath.config.MAX_EDGE_ITEMS", 256)
     with pytest.raises(ConfigError, match=r"edges among 300 items but .* holds 256"):
         HotPathConfig.for_contract(edged())
+
+
+def test_the_edges_address_is_the_first_ports() -> None:
+    for ports in (1, 4):
+        config = HotPathConfig(dim=16, pe=4, edges=16, edge_items=64, scan_ports=ports)
+        assert wrapper.arguments(config)["edge"] == 0
+    assert "edge" not in wrapper.arguments(HotPathConfig())
+    assert {"edge_lo", "edge_hi", "scatter_shift"} < OFFSETS.keys()
 
 
 def test_edges_count_in_the_bounds() -> None:
