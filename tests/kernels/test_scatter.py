@@ -14,6 +14,7 @@ from recfabric.kernels.scatter.model import pack_edges, scatter
 from recfabric.kernels.sources import sources
 from recfabric.sim.bench import Bench
 from recfabric.sim.coverage import assert_every_point_hit
+from recfabric.sim.formal import Proof, prove
 from recfabric.sim.testbench import Fault, Testbench
 from recfabric.sim.verilator import lint
 
@@ -111,6 +112,21 @@ def test_random_histories_in_volume() -> None:
 def test_a_planted_fault_changes_integers(fault: Fault) -> None:
     with suppress(DeviceError):  # it stands still, or answers twice: caught as well
         assert wrong_answers(fault) > 0
+
+
+# Every run of so many cycles; the kernel's parts are proven by induction.
+WHOLE = Proof("rf_scatter_properties", base=14)
+
+
+def test_no_short_run_gives_a_wrong_term() -> None:
+    result = prove(WHOLE, only="terms_are_the_sums")
+    assert (result.part, result.broken) == ("bounded", ())
+
+
+def test_arrays_that_do_not_take_turns_break_the_property() -> None:
+    fault = Fault("rf_scatter.sv", "if (swap) turn_q <= !turn_q;", "")
+    result = prove(WHOLE, only="terms_are_the_sums", fault=fault)
+    assert (result.part, result.broken) == ("base", ("terms_are_the_sums",))
 
 
 @pytest.mark.parametrize(
