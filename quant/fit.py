@@ -48,7 +48,7 @@ class FitConfig:
     sample: int = 8192
     average: float = 0.98
     patience: int = 10
-    judges: int = 4096
+    judges: int = 2048
 
 
 def fit(

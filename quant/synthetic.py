@@ -23,8 +23,9 @@ def synthetic_dataset(
 ) -> Dataset:
     """Users of five tastes who mostly meet items of their own; deterministic for a seed.
 
-    Each user meets between 5 and ``most`` (``items // 2`` by default) distinct items, with ratings and ascending
-    timestamps; every item is met by nobody or more. With ``texts`` each item is described.
+    Each user meets between 5 and ``most`` (``items // 2`` by default) distinct items, with ratings
+    and ascending timestamps; every item is met by nobody or more. With ``texts`` each item is
+    described.
     Raises ConfigError below 1 user or 10 items.
     """
     if users < 1 or items < 10:

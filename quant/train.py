@@ -75,7 +75,7 @@ class TrainConfig:
     bits: Bits = field(default_factory=Bits)
     lightgcn: LightGcnConfig | None = field(default_factory=LightGcnConfig)
     floating: FitConfig = field(default_factory=FitConfig)
-    quantised: FitConfig = field(default_factory=lambda: FitConfig(epochs=20, rate=3e-4))
+    quantised: FitConfig = field(default_factory=lambda: FitConfig(epochs=40, rate=2e-3))
 
     def __post_init__(self) -> None:
         limits = {

@@ -163,6 +163,23 @@ def test_gradients_reach_every_parameter() -> None:
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
+def test_rotation_changes_the_axes_and_nothing_else() -> None:
+    parts = split(synthetic_dataset(40, 30, seed=6, texts=False))
+    graph = adjacency(parts.train, parts.items)
+    torch.manual_seed(0)
+    sizes = HybridSizes(items=30, dim=16, heads=2, layers=1)
+    model = Hybrid(sizes, graph, torch.from_numpy(parts.popularity), None)
+    with torch.no_grad():
+        model.message.mul_(10)
+        model.fuse.weight.add_(torch.randn(16, 32))
+        model.fuse.bias.add_(1)
+        turned = model.rotated()
+        edges = Edges.of(parts.train)
+        for table, other in zip(model.tables()[:4:3], turned.tables()[:4:3], strict=True):
+            assert not torch.allclose(table, other, atol=0.01)
+        assert torch.allclose(model(edges), turned(edges), rtol=1e-4, atol=1e-4)
+
+
 def test_take_and_features() -> None:
     lists = Ragged.of([[1, 2], [], [3], [4, 5, 6]])
     taken = take(lists, np.array([3, 1, 0]))
