@@ -281,14 +281,14 @@ class Lane:
                     self._verify()
                 else:
                     self._switch(generation)
-                break
+                with self._lock:
+                    self.health.up = True
+                    self.health.recoveries += 1
+                return
             except Exception as error:  # as in _serve
                 self.health.error = str(error) or type(error).__name__
             self._closed.wait(pause)
             pause = min(2 * pause, self.options.retry_max_s)
-        with self._lock:
-            self.health.up = True
-            self.health.recoveries += 1
 
     # The thread that watches it.
 
