@@ -269,7 +269,8 @@ def test_arguments_are_those_of_the_register_map(ports: int) -> None:
     assert [a.index for a in told] == list(range(len(told)))
     assert [a.offset for a in told] == sorted(a.offset for a in told)
     addresses = {a.name: int(a.port.removeprefix("m_axi_gmem")) for a in told if a.is_address}
-    assert addresses == arguments(config)
+    assert addresses.items() >= arguments(config).items()
+    assert {port for name, port in addresses.items() if name not in arguments(config)} <= {0}
     assert {a.name for a in told if not a.is_address} >= {"n_items", "k", "mode", "term_shift"}
 
 

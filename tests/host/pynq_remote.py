@@ -7,6 +7,7 @@ host; only the port is another one, so that two tests at a time do not meet.
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from pynq.pl_server.device import Device
@@ -14,6 +15,8 @@ from pynq.pl_server.remote_device import RemoteDevice
 
 from recfabric.bitstreams import boards
 from recfabric.contract import Contract
+from recfabric.errors import DeviceError
+from recfabric.host.device import Buffer
 from recfabric.host.driver import HotPathDriver
 from recfabric.host.pynq_device import PynqDevice
 from recfabric.host.simulated_board import Logic, serve
@@ -28,6 +31,10 @@ logic = Logic(library, config, boards.board("kv260").control_base, memory_bytes=
 server, port = serve(logic)
 
 
+def iter_buffers(device: PynqDevice) -> Iterator[Buffer]:
+    return (Buffer(address, 4096) for address in device._buffers)
+
+
 def exercise() -> dict[str, object]:
     """100 requests, then a reset and another one."""
     remote = RemoteDevice(0, "127.0.0.1", port)
@@ -39,8 +46,13 @@ def exercise() -> dict[str, object]:
     device.reset()
     again = HotPathDriver(device, contract).request([1, 2, 3], [], 5)
     right = HotPathDriver(SoftDevice(config), contract).request([1, 2, 3], [], 5)
-    device.close()
+    server.stop(None).wait()
+    try:
+        gone = str(device.read(next(iter_buffers(device)), 8))
+    except DeviceError as error:
+        gone = str(error)
     return {
+        "gone": gone,
         "values": row.values,
         "mismatches": row.mismatches,
         "device": type(device._overlay.device).__name__,
