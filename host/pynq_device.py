@@ -25,7 +25,7 @@ from recfabric.errors import (
 )
 from recfabric.host.device import MODE_LOAD, Buffer, Bytes, Completion, check_range
 from recfabric.kernels.hotpath.image import PAGE
-from recfabric.manifest import Manifest
+from recfabric.kernels.hotpath.manifest import Manifest
 
 if TYPE_CHECKING:
     from recfabric.host.pynq_overlay import HotPathOverlay

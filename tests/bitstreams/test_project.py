@@ -19,9 +19,9 @@ from recfabric.contract import Contract
 from recfabric.errors import ConfigError, ToolMissingError
 from recfabric.kernels.hotpath.arguments import VLNV, kernel_arguments
 from recfabric.kernels.hotpath.config import HotPathConfig
+from recfabric.kernels.hotpath.manifest import NOT_RUN, Manifest
 from recfabric.kernels.hotpath.wrapper import arguments, axi_ports
 from recfabric.kernels.stimulus import random_contract
-from recfabric.manifest import NOT_RUN, Manifest
 
 HERE = Path(__file__).parent
 ZYNQ = [name for name in boards.names() if boards.board(name).flow == "vivado"]

@@ -22,8 +22,8 @@ from recfabric.host.pynq_device import PynqDevice
 from recfabric.host.simulated_board import Logic, serve
 from recfabric.host.soft import SoftDevice
 from recfabric.host.verify import answer_all, compare
+from recfabric.kernels.hotpath.manifest import Manifest
 from recfabric.kernels.stimulus import random_requests
-from recfabric.manifest import Manifest
 
 folder, library = (Path(word) for word in sys.argv[1:3])
 contract, config = Contract.load(folder / "model"), Manifest.load(folder / "build").config
