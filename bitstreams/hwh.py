@@ -22,8 +22,8 @@ from recfabric.contract import Contract
 from recfabric.errors import ConfigError
 from recfabric.kernels.hotpath.arguments import CONTROL, VLNV, abi_hash
 from recfabric.kernels.hotpath.config import HotPathConfig
+from recfabric.kernels.hotpath.manifest import Manifest
 from recfabric.kernels.hotpath.wrapper import NAME, axi_ports
-from recfabric.manifest import Manifest
 
 FLOW = "simulation"
 TOOL = "none: simulated hardware, not for a board"

@@ -23,10 +23,10 @@ from recfabric.contract import Contract
 from recfabric.errors import ToolMissingError
 from recfabric.kernels.hotpath.arguments import abi_hash
 from recfabric.kernels.hotpath.config import HotPathConfig
+from recfabric.kernels.hotpath.manifest import Manifest, sources_hash
 from recfabric.kernels.hotpath.registers import generate
 from recfabric.kernels.hotpath.wrapper import NAME, wrapper
 from recfabric.kernels.sources import sources
-from recfabric.manifest import Manifest, sources_hash
 
 SCRIPT = "build.sh"
 LOG = "build.log"

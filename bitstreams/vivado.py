@@ -52,6 +52,8 @@ def package_ip(board: Board, config: HotPathConfig, files: Sequence[Path]) -> st
             "ipx::infer_bus_interface ap_rst_n xilinx.com:signal:reset_rtl:1.0 $core",
             "ipx::infer_bus_interface interrupt xilinx.com:signal:interrupt_rtl:1.0 $core",
             *(f"ipx::associate_bus_interfaces -busif {name} -clock ap_clk $core" for name in axi),
+            "ipx::associate_bus_interfaces -clock ap_clk -reset ap_rst_n $core",
+            *_read_only(axi[2:]),
             *_register_map(config),
             *(_KERNEL_PROPERTIES if kernel else ()),
             "ipx::create_xgui_files $core",
@@ -71,10 +73,20 @@ _KERNEL_PROPERTIES = (
 )
 
 
+def _read_only(names: Sequence[str]) -> Iterator[str]:
+    """The scan's own ports have no write channels."""
+    for name in names:
+        bus = f"[ipx::get_bus_interfaces {name} -of_objects $core]"
+        yield f"set_property value READ_ONLY [ipx::add_bus_parameter READ_WRITE_MODE {bus}]"
+
+
 def _register_map(config: HotPathConfig) -> Iterator[str]:
-    """The registers as the IP tells them: a 64-bit argument is one register of 64 bits."""
-    yield f"set map [ipx::add_memory_map {CONTROL} $core]"
-    yield "set block [ipx::add_address_block reg0 $map]"
+    """The registers as the IP tells them: a 64-bit argument is one register of 64 bits.
+
+    Quiet where the packager has inferred the map of an AXI4-Lite interface by itself.
+    """
+    yield f"set map [ipx::add_memory_map -quiet {CONTROL} $core]"
+    yield "set block [ipx::add_address_block -quiet reg0 $map]"
     yield "set_property range 4096 $block"
     yield "set_property width 32 $block"
     yield "foreach {name offset bits access text port} {"
@@ -136,7 +148,7 @@ def block_design(board: Board, config: HotPathConfig) -> str:
             "update_ip_catalog",
             f"create_bd_design {DESIGN}",
             "proc newest {name} {",
-            '  set known [lsort -dictionary [get_ipdefs -filter "VLNV =~ *:$name:*"]]',
+            '  set known [lsort -dictionary [get_ipdefs -filter "VLNV =~ $name:*"]]',
             '  if {![llength $known]} { error "Vivado knows no IP $name" }',
             "  return [lindex $known end]",
             "}",

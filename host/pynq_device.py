@@ -9,17 +9,23 @@ hardware (:mod:`recfabric.host.simulated_pynq`), never on a board.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recfabric.contract import Contract
-from recfabric.errors import DeviceError, DeviceTimeoutError, MissingExtraError
+from recfabric.errors import (
+    DeviceError,
+    DeviceTimeoutError,
+    MissingExtraError,
+    RecFabricError,
+)
 from recfabric.host.device import MODE_LOAD, Buffer, Bytes, Completion, check_range
 from recfabric.kernels.hotpath.image import PAGE
-from recfabric.manifest import Manifest
+from recfabric.kernels.hotpath.manifest import Manifest
 
 if TYPE_CHECKING:
     from recfabric.host.pynq_overlay import HotPathOverlay
@@ -52,14 +58,9 @@ class PynqDevice:
     def allocate(self, size: int) -> Buffer:
         """Contiguous memory from pynq; raises DeviceError when there is none left."""
         pages = -(-max(size, 1) // PAGE) * PAGE
-        try:
+        with _board(f"give {pages} contiguous bytes (free buffers, or give Linux more CMA memory)"):
             array = self._overlay.device.allocate((pages,), np.uint8)
-        except (RuntimeError, MemoryError, OSError) as error:
-            raise DeviceError(
-                f"The board has no {pages} contiguous bytes left ({error}); free buffers, or "
-                "give Linux more CMA memory."
-            ) from None
-        address = int(array.device_address)
+            address = int(array.device_address)
         if address % PAGE:
             raise DeviceError(
                 f"pynq gave memory at 0x{address:X}, which is on no page of {PAGE} bytes; the "
@@ -73,13 +74,15 @@ class PynqDevice:
         check_range(buffer, offset, len(data))
         array = self._buffers[buffer.address]
         array[offset : offset + len(data)] = data
-        _lines(array, offset, len(data)).sync_to_device()
+        with _board("take data"):
+            _lines(array, offset, len(data)).sync_to_device()
 
     def read(self, buffer: Buffer, size: int, offset: int = 0) -> Bytes:
         """Copy bytes out of a buffer, past the processor's cache."""
         check_range(buffer, offset, size)
         array = self._buffers[buffer.address]
-        _lines(array, offset, size).sync_from_device()
+        with _board("give data"):
+            _lines(array, offset, size).sync_from_device()
         found: Bytes = np.array(array[offset : offset + size], dtype=np.uint8)
         return found
 
@@ -93,36 +96,51 @@ class PynqDevice:
             self._loaded = True
         elif not self._loaded:
             raise DeviceError("The fuse layer's weights were never loaded (mode 1).")
-        self._kernel.registers.start(arguments)
+        with _board("start"):
+            self._kernel.registers.start(arguments)
 
     def wait(self, timeout_s: float) -> Completion:
         """Look at the interrupt status until the end; raises DeviceTimeoutError after a reset."""
         deadline = time.monotonic() + timeout_s
         looks = 0
-        while not self._kernel.registers.finished():
-            if time.monotonic() > deadline:
-                self.reset()
-                raise DeviceTimeoutError(
-                    f"The kernel did not finish within {timeout_s} s; its bitstream was loaded "
-                    "anew. Load the tables' weights and send the request again."
-                )
-            looks += 1
-            if looks > _EAGER:
-                time.sleep(_PAUSE_S)
-        return self._kernel.registers.completion()
+        with _board("tell of the end of a run"):
+            while not self._kernel.registers.finished():
+                if time.monotonic() > deadline:
+                    self.reset()
+                    raise DeviceTimeoutError(
+                        f"The kernel did not finish within {timeout_s} s; its bitstream was loaded "
+                        "anew. Load the fuse layer's weights and send the request again."
+                    )
+                looks += 1
+                if looks > _EAGER:
+                    time.sleep(_PAUSE_S)
+            return self._kernel.registers.completion()
 
     def reset(self) -> None:
         """Load the bitstream anew: registers and the fuse layer's weights are lost, not memory."""
-        self._overlay.download()
         self._loaded = False
-        self._kernel = self._overlay.kernel
-        self._kernel.registers.after_reset()
+        with _board("take its bitstream again"):
+            self._overlay.download()
+            self._kernel = self._overlay.kernel
+            self._kernel.registers.after_reset()
 
     def close(self) -> None:
         """Give the memory back; the bitstream stays loaded."""
-        for array in self._buffers.values():
-            array.freebuffer()
-        self._buffers.clear()
+        arrays, self._buffers = list(self._buffers.values()), {}
+        with _board("take its memory back"):
+            for array in arrays:
+                array.freebuffer()
+
+
+@contextmanager
+def _board(what: str) -> Iterator[None]:
+    """Whatever pynq or gRPC raises inside is one sentence: the board does not do it."""
+    try:
+        yield
+    except RecFabricError:
+        raise
+    except Exception as error:
+        raise DeviceError(f"The board did not {what}: {error!r}") from error
 
 
 def _overlay(bitfile: Path, device: Any) -> HotPathOverlay:  # noqa: ANN401
@@ -132,7 +150,8 @@ def _overlay(bitfile: Path, device: Any) -> HotPathOverlay:  # noqa: ANN401
         if (error.name or "").split(".")[0] != "pynq":
             raise
         raise MissingExtraError("pynq", "pynq") from None
-    return HotPathOverlay(bitfile, device)
+    with _board(f"load {bitfile}"):
+        return HotPathOverlay(bitfile, device)
 
 
 def _lines(array: Any, offset: int, size: int) -> Any:  # noqa: ANN401

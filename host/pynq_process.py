@@ -20,7 +20,7 @@ from recfabric.contract import Contract
 from recfabric.environments import PYNQ
 from recfabric.errors import BitstreamError, DeviceError
 from recfabric.host.verify import Answers
-from recfabric.manifest import Manifest
+from recfabric.kernels.hotpath.manifest import Manifest
 from recfabric.requests import Requests
 from recfabric.sim import verilated
 from recfabric.sim.verilated import MemoryModel

@@ -20,7 +20,7 @@ from recfabric.errors import ContractError, RecFabricError
 from recfabric.host.pynq_device import PynqDevice
 from recfabric.host.simulated_pynq import SimulatedDevice
 from recfabric.host.verify import Answers, answer_all
-from recfabric.manifest import Manifest
+from recfabric.kernels.hotpath.manifest import Manifest
 from recfabric.requests import Requests
 from recfabric.sim.verilated import MemoryModel
 

@@ -20,8 +20,8 @@ import numpy as np
 from recfabric.host.device import PageAllocator
 from recfabric.kernels.hotpath._registers import OFFSETS
 from recfabric.kernels.hotpath.arguments import Argument, kernel_arguments
+from recfabric.kernels.hotpath.manifest import Manifest
 from recfabric.kernels.hotpath.wrapper import NAME
-from recfabric.manifest import Manifest
 from recfabric.sim.verilated import MemoryModel, VerilatedKernel
 
 CYCLES_A_MS = 300_000  # at 300 MHz

@@ -32,8 +32,8 @@ from recfabric.host.device import (
 from recfabric.kernels.hotpath.arguments import kernel_arguments
 from recfabric.kernels.hotpath.batch import DESCRIPTOR, NOT_WRITTEN, RECORD
 from recfabric.kernels.hotpath.image import PAGE
+from recfabric.kernels.hotpath.manifest import Manifest
 from recfabric.kernels.hotpath.wrapper import NAME
-from recfabric.manifest import Manifest
 
 _FIRST = "descriptor"  # an argument of the first memory port, which reads and writes all lists
 _STAGES = ("gather", "attention", "fuse", "scan")

@@ -13,8 +13,8 @@ from recfabric.contract import Contract
 from recfabric.environments import PYNQ
 from recfabric.errors import ToolMissingError
 from recfabric.kernels.hotpath.config import HotPathConfig
+from recfabric.kernels.hotpath.manifest import Manifest
 from recfabric.kernels.stimulus import random_contract, random_requests
-from recfabric.manifest import Manifest
 
 SMALL = ["--hardware", "pe=4", "--hardware", "simd=4"]
 

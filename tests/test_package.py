@@ -11,7 +11,7 @@ import recfabric
 
 ROOT = Path(recfabric.__file__).parent
 ROOMS = ("quant", "kernels", "hls", "sim", "host", "bitstreams")
-GROUND = ("_formats", "contract", "errors", "config", "requests", "builds")
+GROUND = ("_formats", "contract", "errors", "config", "requests", "builds", "environments")
 # One way for data, without a circle: quant and hls speak the kernels' integer models (layers of a
 # graph network are theirs), and a vendor's project is made for one of the boards of bitstreams.
 MAY_IMPORT = {

@@ -58,9 +58,10 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "ipx::package_project": ("root_dir vendor library taxonomy", "import_files"),
     "ipx::current_core": ("", ""),
     "ipx::infer_bus_interface": ("", ""),
-    "ipx::associate_bus_interfaces": ("busif clock", ""),
-    "ipx::add_memory_map": ("", ""),
-    "ipx::add_address_block": ("", ""),
+    "ipx::associate_bus_interfaces": ("busif clock reset", ""),
+    "ipx::add_bus_parameter": ("", ""),
+    "ipx::add_memory_map": ("", "quiet"),
+    "ipx::add_address_block": ("", "quiet"),
     "ipx::add_register": ("", ""),
     "ipx::add_register_parameter": ("", ""),
     "ipx::get_bus_interfaces": ("of_objects", ""),
@@ -264,15 +265,20 @@ class Vivado:
             raise VivadoError(f"the core has no interface {name}")
         return name
 
-    def do_ipx_associate_bus_interfaces(self, core: str, busif: str, clock: str) -> str:
+    def do_ipx_associate_bus_interfaces(
+        self, core: str, clock: str, busif: str = "", reset: str = ""
+    ) -> str:
         self._interface(clock)
-        self.core["clocked"].append(self._interface(busif))
+        self.core["clocked"].append(self._interface(busif or reset))
         return ""
 
-    def do_ipx_add_memory_map(self, name: str, core: str) -> str:
+    def do_ipx_add_bus_parameter(self, name: str, bus: str) -> str:
+        return f"{self._interface(bus)} {name}"
+
+    def do_ipx_add_memory_map(self, name: str, core: str, quiet: str = "") -> str:
         return self._interface(name)
 
-    def do_ipx_add_address_block(self, name: str, memory_map: str) -> str:
+    def do_ipx_add_address_block(self, name: str, memory_map: str, quiet: str = "") -> str:
         return name
 
     def do_ipx_add_register(self, name: str, block: str) -> str:
@@ -295,8 +301,14 @@ class Vivado:
 
     def do_ipx_check_integrity(self, core: str, kernel: str = "") -> str:
         axi = {name for name, signals in self.core["interfaces"].items() if len(signals) > 1}
-        if axi - set(self.core["clocked"]):
-            raise VivadoError(f"no clock for {sorted(axi - set(self.core['clocked']))}")
+        missing = (axi | {"ap_rst_n"}) - set(self.core["clocked"])
+        if missing:
+            raise VivadoError(f"no clock for {sorted(missing)}")
+        for name in axi:
+            told = self.properties.get(f"{name} READ_WRITE_MODE", {}).get("value", "READ_WRITE")
+            have = "READ_WRITE" if "awaddr" in self.core["interfaces"][name] else "READ_ONLY"
+            if told != have:
+                raise VivadoError(f"{name} is {have} but is told to be {told}")
         ends = [(int(r["address_offset"], 16), int(r["size"]) // 8) for r in self._registers()]
         for (low, size), (high, _) in zip(sorted(ends), sorted(ends)[1:], strict=False):
             if low + size > high:

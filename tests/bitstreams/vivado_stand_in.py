@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from vivado_core import _IPS, _PS, COMPONENT, NOTE, Vivado, VivadoError
@@ -33,8 +34,11 @@ class Design(Vivado):
         return name
 
     def do_get_ipdefs(self, filter: str) -> str:  # noqa: A002
-        pattern = filter.removeprefix("VLNV =~ *:").removesuffix(":*")
-        found = [f"{pattern}:{v}" for n, v in _IPS.items() if pattern == f"xilinx.com:ip:{n}"]
+        key, _, pattern = filter.partition(" =~ ")
+        if key != "VLNV":
+            raise VivadoError(f"no filter by {key} here")
+        known = [f"xilinx.com:ip:{name}:{version}" for name, version in _IPS.items()]
+        found = [vlnv for vlnv in known if fnmatchcase(vlnv, pattern)]
         return " ".join(found)
 
     def do_create_bd_cell(self, name: str, type: str, vlnv: str) -> str:  # noqa: A002

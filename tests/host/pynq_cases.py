@@ -17,7 +17,7 @@ from recfabric.errors import RecFabricError
 from recfabric.host.driver import HotPathDriver
 from recfabric.host.pynq_device import PynqDevice, _lines
 from recfabric.host.simulated_pynq import SimulatedDevice
-from recfabric.manifest import Manifest
+from recfabric.kernels.hotpath.manifest import Manifest
 from recfabric.sim.verilated import MemoryModel
 
 FOLDER, LIBRARY, FOREIGN = (Path(word) for word in sys.argv[1:4])

@@ -28,6 +28,7 @@ from recfabric.sim import verilated
 from recfabric.sim.verilated import MemoryModel
 
 USERS = 100
+TIMEOUT_S = 300
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,9 @@ def cases(
     script = Path(__file__).with_name("pynq_cases.py")
     library = verilated.build(config)
     command, environment = PYNQ.command([str(script), str(folder), str(library), str(foreign)])
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -114,7 +117,7 @@ def test_a_missing_flush_is_seen(cases: dict[str, Any]) -> None:
 
 
 def test_too_little_memory_is_one_sentence(cases: dict[str, Any]) -> None:
-    assert "contiguous bytes left" in cases["memory"]["full"]
+    assert "did not give 4096 contiguous bytes (free buffers" in cases["memory"]["full"]
 
 
 def test_the_driver_is_bound_by_vlnv_and_knows_the_registers(cases: dict[str, Any]) -> None:
@@ -130,6 +133,32 @@ def test_what_is_synchronised_is_whole_lines_or_a_whole_remote_buffer(
     cases: dict[str, Any],
 ) -> None:
     assert cases["lines"] == {"offset": 64, "bytes": 64, "remote": 4096}
+
+
+def test_every_answer_of_100_users_is_equal_over_grpc(
+    contract: Contract, config: HotPathConfig, tmp_path: Path, pynq_python: str
+) -> None:
+    """pynq's RemoteDevice, found by its variable, against a board's side of PYNQ.remote."""
+    write_simulated(contract, boards.board("kv260"), config, tmp_path / "build")
+    contract.save(tmp_path / "model")
+    script = Path(__file__).with_name("pynq_remote.py")
+    words = [str(script), str(tmp_path), str(verilated.build(config))]
+    command, environment = PYNQ.command(words)
+    environment = {**environment, "PYNQ_REMOTE_DEVICES": "127.0.0.1"}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found.pop("gone").startswith("The board did not give data: ")
+    assert found == {
+        "values": 2000,
+        "mismatches": 0,
+        "device": "RemoteDevice",
+        "board": "simulated",
+        "loads": 2,
+        "after_reset": True,
+    }
 
 
 def test_hardware_that_is_not_its_manifests_is_refused(

@@ -12,8 +12,8 @@ from recfabric.contract import Contract
 from recfabric.errors import BitstreamError
 from recfabric.kernels.hotpath.arguments import abi_hash
 from recfabric.kernels.hotpath.config import HotPathConfig
+from recfabric.kernels.hotpath.manifest import FILE, Manifest
 from recfabric.kernels.stimulus import random_contract
-from recfabric.manifest import FILE, Manifest
 
 
 @pytest.fixture(scope="module")
