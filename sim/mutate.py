@@ -170,13 +170,14 @@ def _simulate(target: Target, folder: Path, wanted: Sequence[int], results: Path
 
 def _leave_out_equal(target: Target, folder: Path, answers: dict[int, dict[str, Any]]) -> None:
     """Turn "survived" into "equal" where that is proven; asked once for each mutant."""
-    kept = folder / "proven.json"
+    own = Path(__file__).parent / "_mutate_equal.py"
+    kept = folder / f"proven-{content_key((own,))}.json"
     proven: dict[str, bool] = json.loads(kept.read_text()) if kept.exists() else {}
     survivors = [i for i, answer in answers.items() if i and answer["how"] == "survived"]
     asked = [i for i in survivors if str(i) not in proven]
     if asked:
         (folder / "suspects.json").write_text(json.dumps({"top": target.top, "mutants": asked}))
-        _yosys("_mutate_equal", folder, TIMEOUT_S * 5)
+        _yosys("_mutate_equal", folder, TIMEOUT_S * 12)  # it keeps to a CPU time
         equal = json.loads((folder / "equal.json").read_text())
         proven |= {str(i): i in equal for i in asked}
         kept.write_text(json.dumps(proven))

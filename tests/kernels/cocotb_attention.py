@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """rf_attention against its integer model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -9,7 +9,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles
 from rows import Array, Handshakes, random_rows, rounding, row_beats
-from weighing import DIGITS, Weighing, deciding, digits, dots_apart, random_weighings
+from weighing import DIGITS, Weighing, deciding, digits, dots_apart, full_scale, random_weighings
 
 from recfabric.contract import exp2_table
 from recfabric.kernels.attention.model import SLOPE_ONE, attend, leaky, logits, reciprocals, weights
@@ -228,6 +228,9 @@ async def every_weight(dut: Any) -> None:
     for first in range(0, len(exponents), n):  # the same in each head
         below = np.resize(exponents[first : first + n], (bench.heads, n))
         request = weight_request(bench, below)
+        p = weights(bench.logits(request))[1:, 0].astype(int)
+        if p.any():  # to the last bit
+            request = replace(request, out_shift=full_scale(p, int(request.values.max())))
         x = bench.logits(request).astype(int)
         seen |= set((x.max(axis=0) - x)[1:].ravel().tolist())
         requests.append(request)
@@ -306,8 +309,8 @@ async def every_bit_decides(dut: Any) -> None:
         requests += weighed(bench, weighing, weighing.exactly(sums), shift)
     assert len(requests) >= (180 if bench.value_bits == 8 else 30)
     for weighing in random_weighings(rng, bench.max_rows, high):
-        shift = 22 + bench.value_bits - int(rng.integers(2))
-        requests += weighed(bench, weighing, weighing.beside_a_half(shift, dim), shift)
+        for shift in (22 + bench.value_bits, 23 + bench.value_bits):
+            requests += weighed(bench, weighing, weighing.beside_a_half(shift, dim), shift)
     await bench.check(requests)
 
 
@@ -330,6 +333,17 @@ async def every_bit_of_a_dot_product_decides(dut: Any) -> None:
             logit = bench.logits(requests[-1])
             assert logit.min() >= -50 and (logit[0] == 0).all() and logit.max() == 0
     await bench.check(requests)
+
+
+@cocotb.test(timeout_time=200, timeout_unit="us")
+async def one_at_a_time(dut: Any) -> None:
+    """Alone in the kernel, in either bank, with every shift that leaves something."""
+    bench = Bench(dut)
+    await start(dut)
+    rng = np.random.default_rng(13)
+    for shift in range(22, 35):
+        for _ in range(2):
+            await bench.check([bench.random(rng, 2, shift)])
 
 
 @cocotb.test(timeout_time=200, timeout_unit="us")

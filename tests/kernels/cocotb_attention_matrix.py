@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """rf_attention_matrix against its integer model, through its ports alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles
 from rows import Array, Handshakes, random_rows, rounding, row_beats
-from weighing import DIGITS, Weighing, deciding, digits, dots_apart, random_weighings
+from weighing import DIGITS, Weighing, deciding, digits, dots_apart, full_scale, random_weighings
 
 from recfabric.contract import exp2_table
 from recfabric.kernels.attention.model import (
@@ -190,8 +190,13 @@ async def every_weight(dut: Any) -> None:
     exponents = np.arange(300)
     n = min(bench.dim, bench.max_rows - 1)
     heads, seen = [], set[int]()
-    for first in range(0, len(exponents), n):
-        head = weight_head(bench, np.resize(exponents[first : first + n], n))
+    # Row i is the array's element i % Pe's: each exponent comes to each of them, if they are few.
+    turned = np.concatenate([np.roll(exponents, i) for i in range(min(bench.pe, 4))])
+    for first in range(0, len(turned), n):
+        head = weight_head(bench, np.resize(turned[first : first + n], n))
+        p = weights(head.logits)[1:, 0].astype(int)
+        if p.any():  # to the last bit
+            head = replace(head, out_shift=full_scale(p, 127))
         x = head.logits.astype(int)
         seen |= set((x.max(axis=0) - x)[1:].ravel().tolist())
         heads.append(head)
@@ -266,8 +271,8 @@ async def every_bit_decides(dut: Any) -> None:
         heads += weighed(bench, weighing, weighing.exactly(sums), 30 - LEVEL + extra)
     assert len(heads) >= 160
     for weighing in random_weighings(rng, bench.max_rows, 127):
-        shift = 30 - int(rng.integers(2))
-        heads += weighed(bench, weighing, weighing.beside_a_half(shift, bench.dim), shift)
+        for shift in (30, 31):
+            heads += weighed(bench, weighing, weighing.beside_a_half(shift, bench.dim), shift)
     await bench.check(heads)
 
 
@@ -289,6 +294,17 @@ async def every_bit_of_a_dot_product_decides(dut: Any) -> None:
             heads.append(Head(query, keys, head.values, shift, head.out_shift - 2))
             assert heads[-1].logits.min() >= -50 and heads[-1].logits.max() == 0
     await bench.check(heads)
+
+
+@cocotb.test(timeout_time=400, timeout_unit="us")
+async def one_at_a_time(dut: Any) -> None:
+    """Alone in the kernel, in either bank, with every shift that leaves something."""
+    bench = Bench(dut)
+    await start(dut)
+    rng = np.random.default_rng(13)
+    for shift in range(22, 35):
+        for _ in range(2):
+            await bench.check([bench.random(rng, 1, 2, shift)])
 
 
 @cocotb.test(timeout_time=200, timeout_unit="us")

@@ -46,7 +46,7 @@ class Weighing:
 
     def beside_a_half(self, shift: int, dim: int) -> Array:
         """Rows whose sums, scaled, are as little as can be above a half, and below one, in turn."""
-        most = min(self.full * self.high, 500)
+        most = min(self.full * self.high, 250)
         grid = np.meshgrid(np.arange(-most, most + 1), np.arange(-self.high, self.high + 1))
         first, rest = (side.ravel() for side in grid)
         product = (255 * first + self.weight * rest) * self.reciprocal
@@ -76,8 +76,10 @@ def deciding(level: int) -> Iterator[tuple[int, int, int, int]]:
     # Ties, far below and near.
     for bit in range(level + 6):
         yield full, weight, one + bit + 1, 1 << bit
-    for value in (3, -1, -3, 5, -5):
+    for value in (3, -1, -3, 5, -5, *(1 + (1 << bit) for bit in range(2, 8))):
         yield full, weight, one + 1, value
+    yield 205, 152, 13, 1  # 2^14 + 2^12
+    yield 127, 128, 9, 1  # 2^15 + 2^8
     # One bit above the range, alone, and a number below zero that lacks one.
     for bit in range(7, level + 7):
         yield full, weight, one, 1 << bit
@@ -88,9 +90,15 @@ def deciding(level: int) -> Iterator[tuple[int, int, int, int]]:
 
 def random_weighings(rng: np.random.Generator, most: int, high: int) -> Iterator[Weighing]:
     """Sums of weights of every size, of at most so many rows."""
-    for full in (1, 1, 2, 3, 5, 9, 17, 40) * 3:
+    for full in (*(1,) * 16, *(2,) * 6, 3, 5, 9, 17, 40):
         if full < most:
             yield Weighing(full, int(rng.choice(np.unique(KNOWN))), high)
+
+
+def full_scale(weights: Array, high: int) -> int:
+    """A shift with which the largest of these weights (n,), each alone in an output, just fits."""
+    total, largest = 255 + int(weights.sum()), int(weights.max())
+    return max(0, (largest * high * ((1 << 30) // total) // 127).bit_length())
 
 
 DIGITS = (1, 16, 128)  # of a dot product, negated
