@@ -13,7 +13,7 @@ from recfabric.errors import DeviceError
 from recfabric.host.device import Status
 from recfabric.host.driver import Answer, HotPathDriver
 from recfabric.host.soft import SoftDevice
-from recfabric.host.verify import answer_all
+from recfabric.host.verify import answer_all, compare
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.hotpath.model import HotPath
 from recfabric.kernels.scatter.model import pack_edges
@@ -52,6 +52,20 @@ def test_the_memory_image_gives_the_contracts_answers(
         assert np.array_equal(got.scores[i], scores)
         changed += not np.array_equal(without.answer(history, norm, requests.seen[i], 20)[0], rows)
     assert changed > 16  # without edges the lists are others
+
+
+def test_a_netlist_with_edges_runs_a_contract_without() -> None:
+    plain = random_contract(items=ITEMS, dim=16, heads=1, seed=3)
+    requests = random_requests(plain, 8)
+    left, right = (
+        answer_all(
+            SoftDevice(HotPathConfig.for_contract(plain, pe=4, simd=4, edges=edges)),
+            plain,
+            requests,
+        )
+        for edges in (0, 16)
+    )
+    assert compare(left, right).mismatches == 0
 
 
 def test_an_edge_to_no_item_is_dropped(contract: Contract) -> None:
