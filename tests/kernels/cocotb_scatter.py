@@ -178,6 +178,8 @@ async def rounding_and_saturation(dut: Any) -> None:
     rng = np.random.default_rng(6)
     scales = ((1, 1), (3, 2), (65535, 0), (40, 3), (64, 7))
     requests = [bench.request(rng, n, *scale) for n in (2, 6) for scale in scales]
+    rows = np.repeat(bench.slots(1)[None], 3, 0)
+    requests += [bench.fixed(rows, weight, 65535) for weight in (-128, 127)]
     hit = set[str]()
     for r in requests:
         hit |= r.rounding()

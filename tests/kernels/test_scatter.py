@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from recfabric.bitstreams.cells import register_memories
 from recfabric.errors import DeviceError
 from recfabric.kernels.scatter.model import pack_edges, scatter
 from recfabric.kernels.sources import sources
@@ -141,8 +140,3 @@ def test_arrays_that_do_not_take_turns_break_the_property() -> None:
 )
 def test_lint(parameters: dict[str, object]) -> None:
     assert lint(sources("rf_scatter"), "rf_scatter", parameters) == ""
-
-
-@pytest.mark.parametrize("part", ["xc7z020", "xczu5ev"])
-def test_the_arrays_are_block_ram(part: str) -> None:
-    assert register_memories("rf_scatter", {"Items": 1 << 20}, part) == ()

@@ -46,7 +46,6 @@ def cases() -> tuple[Case, ...]:
         _adding("random targets", _random, *four, cells=True),
         _adding("random targets, slots ordered as in memory", _ordered, *four),
         _adding("every edge of a beat in one bank", _one_bank, slots + 10, "edges + 10"),
-        _adding("every edge to one item", _one_item, slots + 10, "edges + 10"),
         _real(),
         _terms(1, cells=False),
         _terms(4, cells=True),
@@ -113,10 +112,6 @@ def _random(rng: np.random.Generator) -> Targets:
 def _one_bank(rng: np.random.Generator) -> Targets:
     banks = rng.integers(0, BANKS, (ROWS, 1))
     return _random(rng) // BANKS * BANKS + banks
-
-
-def _one_item(rng: np.random.Generator) -> Targets:
-    return np.full((ROWS, EDGES), int(rng.integers(0, ITEMS)))
 
 
 def _ordered(rng: np.random.Generator) -> Targets:
