@@ -20,6 +20,7 @@ from recfabric.host.pynq_process import answer_simulated
 from recfabric.host.soft import SoftDevice
 from recfabric.host.verify import Answers, Equivalence, answer_all, compare
 from recfabric.kernels.hotpath.config import HotPathConfig
+from recfabric.kernels.hotpath.image import memory_image
 from recfabric.kernels.stimulus import random_requests
 from recfabric.proof import fuse_slot
 from recfabric.requests import Ragged, Requests
@@ -91,9 +92,8 @@ def cells(
 
 
 def memory_bytes(contract: Contract, config: HotPathConfig) -> int:
-    """What a simulated board needs for a contract's tables and a batch's lists."""
-    rows = sum(config.row_bytes(t) for t in ("message", "key", "value"))
-    return contract.shape.items * (rows + config.dim * config.item_bits // 8 + 2) + (1 << 23)
+    """What a simulated board needs for a contract's tables and the lists of its batches."""
+    return sum(len(region) for region in memory_image(contract, config).values()) + (1 << 23)
 
 
 def _pynq(
