@@ -305,8 +305,7 @@ async def every_bit_decides(dut: Any) -> None:
     weighing = Weighing(1 << LEVEL - 8, 1 << LEVEL - 8, high)
     for extra in range(LEVEL):  # sums of every size, to their last bit
         sums = rng.integers(-127 << extra, 127 << extra, dim)
-        shift = 30 - LEVEL + extra
-        requests += weighed(bench, weighing, weighing.exactly(sums), shift)
+        requests += weighed(bench, weighing, weighing.exactly(sums), 30 - LEVEL + extra)
     assert len(requests) >= (180 if bench.value_bits == 8 else 30)
     for weighing in random_weighings(rng, bench.max_rows, high):
         for shift in (22 + bench.value_bits, 23 + bench.value_bits):
@@ -328,8 +327,7 @@ async def every_bit_of_a_dot_product_decides(dut: Any) -> None:
             for i, part in enumerate(digits(np.resize(dots[first : first + n], n))):
                 keys[1:, :, i] = part[:, None]
             query, keys = query.reshape(-1), keys.reshape(1 + n, -1)
-            out_shift = request.out_shift - 2
-            requests.append(Request(query, keys, request.values, shift, out_shift))
+            requests.append(Request(query, keys, request.values, shift, request.out_shift - 2))
             logit = bench.logits(requests[-1])
             assert logit.min() >= -50 and (logit[0] == 0).all() and logit.max() == 0
     await bench.check(requests)
@@ -341,9 +339,8 @@ async def one_at_a_time(dut: Any) -> None:
     bench = Bench(dut)
     await start(dut)
     rng = np.random.default_rng(13)
-    for shift in range(22, 35):
-        for _ in range(2):
-            await bench.check([bench.random(rng, 2, shift)])
+    for shift in np.repeat(range(22, 35), 2).tolist():
+        await bench.check([bench.random(rng, 2, shift)])
 
 
 @cocotb.test(timeout_time=200, timeout_unit="us")
