@@ -252,4 +252,7 @@ ARGUMENTS = {
     "item13": (0x1B0, 64),
     "item14": (0x1BC, 64),
     "item15": (0x1C8, 64),
+    "edge": (0x1D4, 64),
+    "scatter_shift": (0x1E0, 32),
+    "n_rows": (0x1F0, 32),
 }
