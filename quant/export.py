@@ -96,7 +96,6 @@ def to_requests(checkpoint: Checkpoint) -> Requests:
         targets=take(split.test, users),
         ids=ids,
         scores=_of_ids(scores, ids),
-        users=tuple(checkpoint.users[user] for user in users) if checkpoint.users else (),
     )
 
 

@@ -145,7 +145,7 @@ def _train(config: TrainConfig, dataset: Dataset, out: Path, progress: Progress)
         }
         rows = _measure(job, scorers)
     record = _record(job, penalty, rows) | {"validation": {"float": float_curve, "qat": qat_curve}}
-    Checkpoint(quantised, job.split, dataset.items, record, dataset.users).save(out)
+    Checkpoint(quantised, job.split, dataset.items, record).save(out)
     return TrainResult(out, rows, job.seconds)
 
 
