@@ -56,14 +56,16 @@ def to_contract(checkpoint: Checkpoint) -> Contract:
     model = checkpoint.model
     formats = model.formats
     values = _values(model) | {"popularity": checkpoint.split.popularity}
-    values |= dict.fromkeys(("edge_item", "edge_weight"), np.zeros((model.sizes.items, 0)))
     types = {"bias": np.int16, "norm": np.uint16, "fuse_bias": np.int32, "popularity": np.uint32}
     types |= {"edge_item": np.int32}
-    tensors = {
+    weight = _integers(values["edge"], formats.edge)
+    values |= {"edge_item": np.where(weight != 0, model.target.numpy(), 0)}
+    tensors = {"edge_weight": weight.astype(np.int8)} | {
         f.name: _integers(values[f.name], getattr(formats, f.name, None)).astype(
             types.get(f.name, np.int8)
         )
         for f in fields(Tensors)
+        if f.name != "edge_weight"
     }
     record = checkpoint.record
     kept = ("data", "protocol", "seed", "config", "encoder", "versions")
@@ -73,6 +75,7 @@ def to_contract(checkpoint: Checkpoint) -> Contract:
             dim=model.sizes.dim,
             heads=model.sizes.heads,
             max_history=len(model.norm) - 1,
+            edges=model.sizes.edges,
         ),
         formats=formats,
         tensors=Tensors(**tensors),

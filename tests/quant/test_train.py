@@ -153,8 +153,9 @@ def test_the_merged_table_is_lightgcn() -> None:
 def test_gradients_reach_every_parameter() -> None:
     parts = split(synthetic_dataset(40, 30, seed=6, texts=False))
     graph = adjacency(parts.train, parts.items)
-    sizes = HybridSizes(items=30, dim=16, heads=2, layers=1)
+    sizes = HybridSizes(items=30, dim=16, heads=2, layers=1, edges=4)
     model = Hybrid(sizes, graph, torch.from_numpy(parts.popularity), None)
+    model.target.copy_(torch.arange(120).view(30, 4) % 30)
     model(Edges.of(parts.train)).logsumexp(1).sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
@@ -183,8 +184,8 @@ def test_bad_configurations(field: str, value: int) -> None:
 
 
 def test_bad_bits_and_bad_runs(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="5 bits"):
-        Bits(key=5)
+    with pytest.raises(ConfigError, match="9 bits"):
+        Bits(key=9)
     with pytest.raises(DataError, match="train with"):
         export(tmp_path, tmp_path / "model")
     (tmp_path / "checkpoint.pt").write_bytes(b"no")
