@@ -31,7 +31,10 @@ from recfabric.kernels.hotpath.registers import generate
 from recfabric.kernels.sources import sources
 
 TOP = "rf_hotpath"
-KERNELS = ("rf_gather", "rf_attention", "rf_dense", "rf_topk", "rf_axi_read", "rf_axi_write")
+KERNELS = (
+    *("rf_gather", "rf_attention", "rf_dense", "rf_scatter", "rf_topk"),
+    *("rf_axi_read", "rf_axi_write"),
+)
 REGISTER_BITS = 1024  # a memory of more bits than this belongs into RAM cells
 TIMEOUT_S = 1800
 # LUTs that a distributed RAM or shift register takes (UG474, UG574).

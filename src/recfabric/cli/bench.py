@@ -31,6 +31,18 @@ def add(commands: Commands) -> None:
         "--cells", action=argparse.BooleanOptionalAction, default=True, help="count cells by Yosys"
     )
     backends.set_defaults(run=_backends)
+    cost = what.add_parser("cost", help="the cost model's cycles against the RTL's")
+    cost.add_argument("--count", type=int, help="configurations at random (20)")
+    cost.add_argument("--seed", type=int, help="what they are drawn from")
+    cost.add_argument("--json", type=Path, metavar="FILE", help="where the rows go")
+    cost.set_defaults(run=_cost)
+    area = what.add_parser("area", help="fit the area model to Yosys runs and check it")
+    area.add_argument("--part", default="xczu5ev", help="the part (xczu5ev)")
+    area.add_argument("--fit", type=int, help="configurations to fit to; 0: those of the file")
+    area.add_argument("--held", type=int, help="configurations held back")
+    area.add_argument("--whole", type=int, default=0, help="of the fitted ones, whole runs as well")
+    area.add_argument("--out", type=Path, metavar="FILE", help="the file to write")
+    area.set_defaults(run=_area)
 
 
 def _kernels(options: argparse.Namespace) -> int:
@@ -60,3 +72,33 @@ def _backends(options: argparse.Namespace) -> int:
         write_json(options.json, record(rows))
     print(table(rows))
     return 1 if any(row.mismatches for row in rows) else 0
+
+
+def _cost(options: argparse.Namespace) -> int:
+    from recfabric.bench import cost
+    from recfabric.demo import write_json
+    from recfabric.quant.progress import Terminal
+
+    seed = cost.SEED if options.seed is None else options.seed
+    count = cost.COUNT if options.count is None else options.count
+    rows = cost.check(list(cost.draw(seed, count)), Terminal().task)
+    if options.json:
+        write_json(options.json, cost.record(rows, seed))
+    print(cost.table(rows))
+    return 0 if all(row.met for row in rows) else 1
+
+
+def _area(options: argparse.Namespace) -> int:
+    from recfabric.bitstreams import area_fit
+    from recfabric.quant.progress import Terminal
+
+    found = area_fit.refit(
+        options.part,
+        options.out,
+        Terminal().task,
+        fit_count=options.fit,
+        held_count=options.held,
+        wholes=options.whole,
+    )
+    print(area_fit.table(found))
+    return 0

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measures kernels by Yosys, fits the area model to them and writes ``area.json``.
+
+Every sample is a kernel as ``rf_hotpath`` of some configuration sets it, or a whole ``rf_hotpath``
+with its kernels apart. The coefficients are not negative and minimise the squared *relative*
+error; samples that are held back have no part in them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recfabric.bitstreams import area
+from recfabric.bitstreams.area import FEATURES, GLUE, RESOURCES
+from recfabric.bitstreams.cells import (
+    Utilisation,
+    kernel_utilisation,
+    utilisation,
+    yosys_version,
+)
+from recfabric.bitstreams.parts import PARTS
+from recfabric.builds import content_key
+from recfabric.errors import ConfigError
+from recfabric.kernels.hotpath.config import HotPathConfig
+from recfabric.kernels.sources import sources
+
+Task = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+WHOLE = "rf_hotpath"
+SEED, FIT = 11, 5  # configurations that are fitted to
+HELD_SEED, HELD = 12, 2  # and those held back
+# What lies between the kernels is known from whole runs alone, which take minutes: a small one.
+SMALL = HotPathConfig(
+    dim=16,
+    heads=1,
+    beat_bits=128,
+    max_rows=256,
+    max_seen=512,
+    k_max=16,
+    pe=4,
+    simd=4,
+    requant_lanes=4,
+    fifo_depth=64,
+    edges=8,
+    edge_items=2048,
+)
+_LEAST = {"lut": 100.0, "ff": 100.0, "dsp": 4.0, "bram": 2.0}  # below it errors count absolutely
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Cells of one run: of a ``kernel`` as ``config`` sets it (all instances in a whole one).
+
+    ``held``: held back from the fit; ``run``: "kernel" or "whole", what Yosys was given.
+    """
+
+    kernel: str
+    run: str
+    held: bool
+    config: HotPathConfig
+    part: str
+    lut: int
+    ff: int
+    dsp: int
+    bram: float
+
+    def record(self) -> dict[str, Any]:
+        """As it stands in the file: the configuration's parameters that are not the defaults."""
+        default = asdict(HotPathConfig())
+        config = {n: v for n, v in asdict(self.config).items() if v != default[n]}
+        return {n: getattr(self, n) for n in ("kernel", "run", "held", "part", *RESOURCES)} | {
+            "config": config
+        }
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Sample:
+        """The inverse of :meth:`record`."""
+        values = {n: v for n, v in record.items() if n != "config"}
+        return cls(config=HotPathConfig(**record["config"]), **values)
+
+    def features(self) -> Mapping[str, float]:
+        """What the model sees of it."""
+        port = PARTS[self.part].port_bits
+        return FEATURES[self.kernel](self.config, port, self.run == "whole")
+
+
+def configurations(seed: int, count: int) -> Iterator[HotPathConfig]:
+    """Small configurations with edges at random, quick to synthesise."""
+    rng = np.random.default_rng(seed)
+
+    def one(*choices: int) -> int:
+        return int(rng.choice(choices))
+
+    made = 0
+    while made < count:
+        beat, rows = one(64, 128, 256), one(128, 512, 1024)
+        sizes = {"dim": one(16, 32, 64), "heads": one(1, 2, 4), "beat_bits": beat}
+        bits = {f"{table}_bits": one(4, 8) for table in ("message", "key", "value", "item")}
+        lists = {"max_rows": rows, "max_seen": one(256, 2048), "k_max": one(8, 16, 32)}
+        folds = {"pe": one(2, 4, 8), "simd": one(4, 8, 16), "requant_lanes": one(2, 4, 8)}
+        reads = {"fifo_depth": one(64, 256), "max_burst": 16, "scan_ports": one(1, 1, 2)}
+        edges = {"edges": max(beat // 32, one(8, 16)), "edge_items": one(1024, 2048, 8192)}
+        try:
+            config = HotPathConfig(**sizes, **bits, **lists, **folds, **reads, **edges)
+        except ConfigError:
+            continue
+        made += 1
+        yield config
+
+
+def measure_kernels(
+    configs: Sequence[HotPathConfig], part: str, *, held: bool, task: Task
+) -> list[Sample]:
+    """Every kernel of every configuration, each by a run of its own."""
+    names = [name for name in FEATURES if name != GLUE]
+    samples = []
+    with task("kernels (Yosys)", len(configs) * len(names)) as advance:
+        for config in configs:
+            for name in names:
+                found = utilisation(name, area.parameters(name, config), part)
+                samples.append(_sample(name, "kernel", held, config, found))
+                advance(1)
+    return samples
+
+
+def measure_whole(config: HotPathConfig, part: str, *, held: bool) -> list[Sample]:
+    """A whole hot path: its kernels as they stand inside, what lies between, and all of it."""
+    *kernels, whole = kernel_utilisation(config, [part])
+    used = [row for row in kernels if row.lut]
+    samples = [_sample(row.module, "whole", held, config, row) for row in used]
+    rest = {
+        name: _count(whole, name) - sum(_count(row, name) for row in used) for name in RESOURCES
+    }
+    glue = Sample(
+        kernel=GLUE,
+        run="whole",
+        held=held,
+        config=config,
+        part=part,
+        lut=int(rest["lut"]),
+        ff=int(rest["ff"]),
+        dsp=int(rest["dsp"]),
+        bram=rest["bram"],
+    )
+    return [*samples, glue, _sample(WHOLE, "whole", held, config, whole)]
+
+
+def _sample(kernel: str, run: str, held: bool, config: HotPathConfig, row: Utilisation) -> Sample:
+    return Sample(
+        kernel, run, held, config, row.part, row.lut + row.lutram, row.ff, row.dsp, row.bram36
+    )
+
+
+def _count(row: Utilisation, name: str) -> float:
+    counts = {"lut": row.lut + row.lutram, "ff": row.ff, "dsp": row.dsp, "bram": row.bram36}
+    return counts[name]
+
+
+def fit(samples: Sequence[Sample]) -> dict[str, dict[str, dict[str, float]]]:
+    """Coefficients by kernel, resource and feature, of one family's samples.
+
+    Raises ConfigError where a kernel has no sample.
+    """
+    fitted = {}
+    for kernel in FEATURES:
+        own = [s for s in samples if s.kernel == kernel and not s.held]
+        if not own:
+            raise ConfigError(f"There is no sample of {kernel}; measure one before the fit.")
+        fitted[kernel] = {name: _fit(own, name) for name in RESOURCES}
+    return fitted
+
+
+def _fit(samples: Sequence[Sample], name: str) -> dict[str, float]:
+    """Non-negative least squares of the relative errors."""
+    from scipy.optimize import nnls
+
+    names = list(samples[0].features())
+    matrix = np.array([[s.features()[f] for f in names] for s in samples], float)
+    counts = np.array([getattr(s, name) for s in samples], float)
+    scale = 1 / np.maximum(counts, _LEAST[name])
+    weights, _ = nnls(matrix * scale[:, None], counts * scale)
+    return {f: round(float(w), 6) for f, w in zip(names, weights, strict=True) if w > 1e-9}
+
+
+def predicted(sample: Sample, fitted: Mapping[str, Any]) -> dict[str, float]:
+    """The model's cells of a sample."""
+    if sample.kernel == WHOLE:
+        found = area.by_kernel(sample.config, sample.part, fitted)
+        return {name: sum(found[name].values()) for name in RESOURCES}
+    weights, features = fitted[sample.kernel], sample.features()
+    return {n: sum(weights[n][f] * features[f] for f in weights[n]) for n in RESOURCES}
+
+
+def errors(samples: Sequence[Sample], fitted: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Model against Yosys, sample by sample: counts, relative errors (None where Yosys has 0)."""
+    rows = []
+    for sample in samples:
+        model = predicted(sample, fitted)
+        row: dict[str, Any] = {"kernel": sample.kernel, "run": sample.run, "held": sample.held}
+        for name in RESOURCES:
+            count = getattr(sample, name)
+            error = round(model[name] / count - 1, 4) if count else None
+            row[name] = {"model": round(model[name], 1), "yosys": count, "error": error}
+        rows.append(row)
+    return rows
+
+
+def document(samples: Sequence[Sample]) -> dict[str, Any]:
+    """What ``area.json`` holds: coefficients, samples, errors and what they came from."""
+    families: dict[str, Any] = {}
+    checked: dict[str, Any] = {}
+    for family in sorted({PARTS[s.part].family for s in samples}):
+        own = [s for s in samples if PARTS[s.part].family == family]
+        families[family] = fit(own)
+        checked[family] = errors(own, families[family])
+    return {
+        "about": "cells of rf_hotpath's kernels as linear models, fitted to Yosys' counts after "
+        "synthesis, without place and route; written by `recfabric bench area`",
+        "yosys": yosys_version(),
+        "sources": content_key(sources(WHOLE)),
+        "families": families,
+        "samples": [s.record() for s in samples],
+        "errors": checked,
+    }
+
+
+def refit(
+    part: str,
+    out: Path | None,
+    task: Task,
+    *,
+    fit_count: int | None = None,
+    held_count: int | None = None,
+    wholes: int = 0,
+) -> dict[str, Any]:
+    """Measure, fit and write ``area.json`` (``out``: another file); what the file holds.
+
+    ``fit_count``: configurations that are fitted to, 0 for the samples that the file has;
+    ``held_count``: others that are held back; ``wholes``: of the former as whole runs as well.
+    """
+    held = HELD if held_count is None else held_count
+    if fit_count == 0:
+        samples = [Sample.of(record) for record in area.data()["samples"]]
+    else:
+        fitted = list(configurations(SEED, FIT if fit_count is None else fit_count))
+        backs = list(configurations(HELD_SEED, held))
+        samples = measure_kernels(fitted, part, held=False, task=task)
+        samples += measure_kernels(backs, part, held=True, task=task)
+        for config in (SMALL, *fitted[:wholes]):
+            samples += measure_whole(config, part, held=False)
+    found = document(samples)
+    (out or area.FILE).write_text(json.dumps(found, indent=1) + "\n")
+    area.forget()
+    return found
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The errors as lines of text."""
+    lines = []
+    for family, rows in found["errors"].items():
+        for row in rows:
+            counts = "  ".join(
+                f"{name} {row[name]['model']:g}/{row[name]['yosys']:g}"
+                + (f" {row[name]['error']:+.1%}" if row[name]["error"] is not None else "")
+                for name in RESOURCES
+            )
+            kind = "held back" if row["held"] else "fitted"
+            lines.append(f"{family} {row['kernel']:<13} {row['run']:<6} {kind:<9} {counts}")
+    return "\n".join(lines)
