@@ -3,7 +3,8 @@
 
 ``area.json`` holds the coefficients, the Yosys runs that they were fitted to and those that were
 held back; ``recfabric bench area`` writes it anew. What is predicted is Yosys' count after
-synthesis, without place and route, and no vendor's figure.
+synthesis, without place and route, and no vendor's figure. One model serves both families of
+parts: their LUTs and flip-flops are alike, and of their DSPs it knows the multipliers' width.
 """
 
 from __future__ import annotations
@@ -22,7 +23,20 @@ from recfabric.kernels.hotpath.config import HotPathConfig
 FILE = Path(__file__).with_name("area.json")
 RESOURCES = ("lut", "ff", "dsp", "bram")
 GLUE = "glue"  # of rf_hotpath: what is in no kernel
-_SUM_BITS = 16  # of a norm or a logit, about
+_LOGIT_BITS = 16
+_CELLS = 16  # largest k that is kept in cells, see rf_topk
+_LUT_BITS = 3072  # of a memory that a half block would hold; above, Yosys takes the block
+# Which features each resource may depend on: products and blocks are counted, not guessed.
+_DSP = ("products", "requant", "wide", "lanes")
+_BRAM = ("block", "logits", "seen")
+
+
+def counts_for(resource: str, feature: str) -> bool:
+    """Whether a resource's model has a weight for a feature."""
+    if resource == "dsp":
+        return feature in _DSP
+    return (feature in _BRAM) == (resource == "bram")
+
 
 Features = Mapping[str, float]
 
@@ -51,7 +65,7 @@ class Area:
 
 
 def estimate(config: HotPathConfig, part: str) -> Area:
-    """Cells of ``rf_hotpath`` on a part; raises ConfigError for a part that was not fitted."""
+    """Cells of ``rf_hotpath`` on a part; raises ConfigError for a part that is not known."""
     counts = {name: sum(kernels.values()) for name, kernels in by_kernel(config, part).items()}
     whole = {name: round(counts[name]) for name in ("lut", "ff", "dsp")}
     return Area(part=part, bram=round(2 * counts["bram"]) / 2, **whole)
@@ -114,21 +128,27 @@ def _lanes(config: HotPathConfig, bits: int) -> int:
     return min(config.dim, config.beat_bits // bits)
 
 
+def _in_blocks(words: int, width: int) -> bool:
+    """Whether Yosys takes blocks for a memory: where each half block holds enough bits of it."""
+    return min(words, 512) * min(width, 36) > _LUT_BITS
+
+
 def _blocks(words: int, width: int) -> float:
-    """RAMB36 of a simple dual-port memory, halves counted as such; 0 where it becomes LUTs."""
-    if words * width < 4096 or words < 65:
-        return 0.0
-    deep = -(-words // 512)
-    return deep * -(-width // 36) / 2
+    """RAMB36 of a memory read and written at a time, in halves; 0 where it becomes LUTs."""
+    return -(-words // 512) * -(-width // 36) / 2 if _in_blocks(words, width) else 0.0
+
+
+def _lutram(words: int, width: int) -> float:
+    """LUTs of such a memory, about; 0 where it becomes a block."""
+    return 0.0 if _in_blocks(words, width) else width * -(-words // 32) / 1.75
 
 
 def _gather(c: HotPathConfig, port: int, whole: bool) -> Features:
     lanes, width = _lanes(c, c.message_bits), c.message_bits + _log2(c.max_rows)
     return {
-        "one": 1,
         "sums": lanes * width,
-        "vector": c.dim * 8,
         "bank": c.dim * width,
+        "vector": c.dim,
         "requant": c.requant_lanes,
     }
 
@@ -137,30 +157,24 @@ def _attention(c: HotPathConfig, port: int, whole: bool) -> Features:
     keys, values = _lanes(c, c.key_bits), _lanes(c, c.value_bits)
     width = c.value_bits + 8 + _log2(c.max_rows)
     return {
-        "one": 1,
-        "heads": c.heads,
-        "keys": keys,
-        "values": values,
-        "sums": values * width,
+        "products": keys + values,
         "bank": c.dim * width,
-        "vector": c.dim * 8,
+        "heads": c.heads,
         "requant": c.requant_lanes,
         "wide": c.requant_lanes if width > port else 0,
-        "logits": _blocks(2 * c.max_rows, c.heads * _SUM_BITS),
+        "logits": _blocks(2 * c.max_rows, c.heads * _LOGIT_BITS),
     }
 
 
 def _dense(c: HotPathConfig, port: int, whole: bool) -> Features:
-    words = (c.dim // c.pe) * (2 * c.dim // c.simd)
-    block = _blocks(words, c.pe * c.simd * 8)
+    words, width = (c.dim // c.pe) * (2 * c.dim // c.simd), c.pe * c.simd * 8
     return {
-        "one": 1,
         "products": c.pe * c.simd,
         "rows": c.pe,
         "columns": c.simd,
-        "vector": 2 * c.dim * 8,
-        "weights": 0.0 if block else words * c.pe * c.simd * 8 / 64,
-        "block": block,
+        "vector": c.dim,
+        "memory": _lutram(words, width),
+        "block": _blocks(words, width),
     }
 
 
@@ -169,10 +183,9 @@ def _topk(c: HotPathConfig, port: int, whole: bool) -> Features:
     return {
         "one": 1,
         "products": c.lanes * elements,
-        "lanes": c.lanes,
-        "cells": c.lanes * c.k_max if c.k_max <= 16 else 0.0,
-        "sorted": c.lanes * _log2(c.k_max) if c.k_max > 16 else 0.0,
-        "vector": c.dim * 8,
+        "cells": c.lanes * c.k_max if c.k_max <= _CELLS else 0.0,
+        "sorted": c.lanes * _log2(c.k_max) if c.k_max > _CELLS else 0.0,
+        "vector": c.dim,
         "seen": _blocks(c.max_seen, 24 + c.lanes),
     }
 
@@ -180,10 +193,12 @@ def _topk(c: HotPathConfig, port: int, whole: bool) -> Features:
 def _read(c: HotPathConfig, port: int, whole: bool) -> Features:
     depths = reader_depths(c) if whole else (c.fifo_depth,)
     width = c.beat_bits + 6
-    blocks = [_blocks(depth, width) for depth in depths]
-    memory = sum(d * width / 64 for d, block in zip(depths, blocks, strict=True) if not block)
-    count = len(depths)
-    return {"one": count, "beat": count * c.beat_bits, "block": sum(blocks), "memory": memory}
+    return {
+        "one": len(depths),
+        "beat": len(depths) * c.beat_bits,
+        "memory": sum(_lutram(depth, width) for depth in depths),
+        "block": sum(_blocks(depth, width) for depth in depths),
+    }
 
 
 def _write(c: HotPathConfig, port: int, whole: bool) -> Features:
@@ -191,27 +206,18 @@ def _write(c: HotPathConfig, port: int, whole: bool) -> Features:
 
 
 def _scatter(c: HotPathConfig, port: int, whole: bool) -> Features:
-    edges = c.beat_bits // 32
     words, width = c.edge_items // c.edge_banks, 8 + _log2(c.max_rows)
-    block = _blocks(words, width)
     return {
-        "one": 1,
-        "edges": edges,
-        "crossbar": edges * c.edge_banks,
-        "banks": c.edge_banks,
+        "crossbar": c.beat_bits // 32 * c.edge_banks,
+        "banks": c.edge_banks * width,
         "lanes": c.lanes,
-        "block": 2 * c.edge_banks * block,
-        "memory": 0.0 if block else 2 * c.edge_banks * words * width / 64,
+        "memory": 2 * c.edge_banks * _lutram(words, width),
+        "block": 2 * c.edge_banks * _blocks(words, width),
     }
 
 
 def _glue(c: HotPathConfig, port: int, whole: bool) -> Features:
-    return {
-        "one": 1,
-        "beat": c.beat_bits,
-        "vector": c.dim * 8,
-        "history": _blocks(-(-c.max_rows * 32 // c.beat_bits), c.beat_bits),
-    }
+    return {"one": 1}
 
 
 # Of a configuration, the bits of the wide port of a DSP, and whether all instances are meant.
@@ -240,12 +246,8 @@ def forget() -> None:
 
 
 def coefficients(part: str) -> dict[str, dict[str, dict[str, float]]]:
-    """Weights by kernel, resource and feature; raises ConfigError for a part not fitted."""
+    """Weights by kernel, resource and feature; raises ConfigError for a part not known."""
     if part not in PARTS:
         raise ConfigError(f"The part '{part}' is not known; choose one of {', '.join(PARTS)}.")
-    families = data()["families"]
-    if PARTS[part].family not in families:
-        known = ", ".join(p.name for p in PARTS.values() if p.family in families)
-        raise ConfigError(f"The area model was not fitted for '{part}'; choose one of {known}.")
-    found: dict[str, dict[str, dict[str, float]]] = families[PARTS[part].family]
+    found: dict[str, dict[str, dict[str, float]]] = data()["coefficients"]
     return found

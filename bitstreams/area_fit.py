@@ -33,9 +33,11 @@ from recfabric.kernels.sources import sources
 
 Task = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 WHOLE = "rf_hotpath"
-SEED, FIT = 11, 5  # configurations that are fitted to
-HELD_SEED, HELD = 12, 2  # and those held back
-# What lies between the kernels is known from whole runs alone, which take minutes: a small one.
+SEED, FIT = 11, 5  # configurations that kernels are measured in
+SLOW, FEW = ("rf_attention",), 3  # this only in the first ones: it takes a minute
+WHOLE_PART = "xc7z020"
+# A whole run takes minutes: a small one. It shows what lies between the kernels, and its kernels
+# are the samples that are held back.
 SMALL = HotPathConfig(
     dim=16,
     heads=1,
@@ -114,41 +116,35 @@ def configurations(seed: int, count: int) -> Iterator[HotPathConfig]:
         yield config
 
 
-def measure_kernels(
-    configs: Sequence[HotPathConfig], part: str, *, held: bool, task: Task
-) -> list[Sample]:
+def measure_kernels(configs: Sequence[HotPathConfig], part: str, *, task: Task) -> list[Sample]:
     """Every kernel of every configuration, each by a run of its own."""
-    names = [name for name in FEATURES if name != GLUE]
+    pairs = [
+        (name, config)
+        for number, config in enumerate(configs)
+        for name in FEATURES
+        if name != GLUE and (name not in SLOW or number < FEW)
+    ]
     samples = []
-    with task("kernels (Yosys)", len(configs) * len(names)) as advance:
-        for config in configs:
-            for name in names:
-                found = utilisation(name, area.parameters(name, config), part)
-                samples.append(_sample(name, "kernel", held, config, found))
-                advance(1)
+    with task("kernels (Yosys)", len(pairs)) as advance:
+        for name, config in pairs:
+            found = utilisation(name, area.parameters(name, config), part)
+            samples.append(_sample(name, "kernel", False, config, found))
+            advance(1)
     return samples
 
 
-def measure_whole(config: HotPathConfig, part: str, *, held: bool) -> list[Sample]:
-    """A whole hot path: its kernels as they stand inside, what lies between, and all of it."""
+def measure_whole(config: HotPathConfig, part: str) -> list[Sample]:
+    """A whole hot path: its kernels as they stand inside, what lies between, and all of it.
+
+    Only what lies between, which no run of a kernel tells, is fitted to; the rest is held back.
+    """
     *kernels, whole = kernel_utilisation(config, [part])
     used = [row for row in kernels if row.lut]
-    samples = [_sample(row.module, "whole", held, config, row) for row in used]
-    rest = {
-        name: _count(whole, name) - sum(_count(row, name) for row in used) for name in RESOURCES
-    }
-    glue = Sample(
-        kernel=GLUE,
-        run="whole",
-        held=held,
-        config=config,
-        part=part,
-        lut=int(rest["lut"]),
-        ff=int(rest["ff"]),
-        dsp=int(rest["dsp"]),
-        bram=rest["bram"],
-    )
-    return [*samples, glue, _sample(WHOLE, "whole", held, config, whole)]
+    samples = [_sample(row.module, "whole", True, config, row) for row in used]
+    rest = {n: _count(whole, n) - sum(_count(row, n) for row in used) for n in RESOURCES}
+    lut, ff, dsp = (int(rest[name]) for name in ("lut", "ff", "dsp"))
+    glue = Sample(GLUE, "whole", False, config, part, lut, ff, dsp, rest["bram"])
+    return [*samples, glue, _sample(WHOLE, "whole", True, config, whole)]
 
 
 def _sample(kernel: str, run: str, held: bool, config: HotPathConfig, row: Utilisation) -> Sample:
@@ -163,7 +159,7 @@ def _count(row: Utilisation, name: str) -> float:
 
 
 def fit(samples: Sequence[Sample]) -> dict[str, dict[str, dict[str, float]]]:
-    """Coefficients by kernel, resource and feature, of one family's samples.
+    """Coefficients by kernel, resource and feature.
 
     Raises ConfigError where a kernel has no sample.
     """
@@ -180,7 +176,9 @@ def _fit(samples: Sequence[Sample], name: str) -> dict[str, float]:
     """Non-negative least squares of the relative errors."""
     from scipy.optimize import nnls
 
-    names = list(samples[0].features())
+    names = [f for f in samples[0].features() if area.counts_for(name, f)]
+    if not names:
+        return {}
     matrix = np.array([[s.features()[f] for f in names] for s in samples], float)
     counts = np.array([getattr(s, name) for s in samples], float)
     scale = 1 / np.maximum(counts, _LEAST[name])
@@ -213,47 +211,32 @@ def errors(samples: Sequence[Sample], fitted: Mapping[str, Any]) -> list[dict[st
 
 def document(samples: Sequence[Sample]) -> dict[str, Any]:
     """What ``area.json`` holds: coefficients, samples, errors and what they came from."""
-    families: dict[str, Any] = {}
-    checked: dict[str, Any] = {}
-    for family in sorted({PARTS[s.part].family for s in samples}):
-        own = [s for s in samples if PARTS[s.part].family == family]
-        families[family] = fit(own)
-        checked[family] = errors(own, families[family])
+    fitted = fit(samples)
     return {
         "about": "cells of rf_hotpath's kernels as linear models, fitted to Yosys' counts after "
         "synthesis, without place and route; written by `recfabric bench area`",
         "yosys": yosys_version(),
         "sources": content_key(sources(WHOLE)),
-        "families": families,
+        "coefficients": fitted,
         "samples": [s.record() for s in samples],
-        "errors": checked,
+        "errors": errors(samples, fitted),
     }
 
 
 def refit(
-    part: str,
-    out: Path | None,
-    task: Task,
-    *,
-    fit_count: int | None = None,
-    held_count: int | None = None,
-    wholes: int = 0,
+    part: str, out: Path | None, task: Task, *, count: int | None = None, whole: str | None = None
 ) -> dict[str, Any]:
     """Measure, fit and write ``area.json`` (``out``: another file); what the file holds.
 
-    ``fit_count``: configurations that are fitted to, 0 for the samples that the file has;
-    ``held_count``: others that are held back; ``wholes``: of the former as whole runs as well.
+    ``count``: configurations that kernels are measured in on ``part``, 0 for the samples that the
+    file has; ``whole``: the part of the whole run.
     """
-    held = HELD if held_count is None else held_count
-    if fit_count == 0:
+    if count == 0:
         samples = [Sample.of(record) for record in area.data()["samples"]]
     else:
-        fitted = list(configurations(SEED, FIT if fit_count is None else fit_count))
-        backs = list(configurations(HELD_SEED, held))
-        samples = measure_kernels(fitted, part, held=False, task=task)
-        samples += measure_kernels(backs, part, held=True, task=task)
-        for config in (SMALL, *fitted[:wholes]):
-            samples += measure_whole(config, part, held=False)
+        drawn = list(configurations(SEED, FIT if count is None else count))
+        samples = measure_kernels(drawn, part, task=task)
+        samples += measure_whole(SMALL, whole or WHOLE_PART)
     found = document(samples)
     (out or area.FILE).write_text(json.dumps(found, indent=1) + "\n")
     area.forget()
@@ -263,13 +246,12 @@ def refit(
 def table(found: Mapping[str, Any]) -> str:
     """The errors as lines of text."""
     lines = []
-    for family, rows in found["errors"].items():
-        for row in rows:
-            counts = "  ".join(
-                f"{name} {row[name]['model']:g}/{row[name]['yosys']:g}"
-                + (f" {row[name]['error']:+.1%}" if row[name]["error"] is not None else "")
-                for name in RESOURCES
-            )
-            kind = "held back" if row["held"] else "fitted"
-            lines.append(f"{family} {row['kernel']:<13} {row['run']:<6} {kind:<9} {counts}")
+    for row in found["errors"]:
+        counts = "  ".join(
+            f"{name} {row[name]['model']:g}/{row[name]['yosys']:g}"
+            + (f" {row[name]['error']:+.1%}" if row[name]["error"] is not None else "")
+            for name in RESOURCES
+        )
+        kind = "held back" if row["held"] else "fitted"
+        lines.append(f"{row['kernel']:<13} {row['run']:<6} {kind:<9} {counts}")
     return "\n".join(lines)

@@ -32,8 +32,8 @@ from recfabric.kernels.sources import sources
 
 TOP = "rf_hotpath"
 KERNELS = (
-    *("rf_gather", "rf_attention", "rf_dense", "rf_scatter", "rf_topk"),
-    *("rf_axi_read", "rf_axi_write"),
+    *("rf_gather", "rf_attention", "rf_dense", "rf_topk"),
+    *("rf_axi_read", "rf_axi_write", "rf_scatter"),
 )
 REGISTER_BITS = 1024  # a memory of more bits than this belongs into RAM cells
 TIMEOUT_S = 1800
@@ -66,7 +66,7 @@ _CARRY = ("CARRY4", "CARRY8")
 _LUT = (*(f"LUT{n}" for n in range(1, 7)), "LUT6_2", "INV")
 # No fabric cell: clock buffers, wide multiplexers, which belong to the LUTs' slices, Yosys' marks.
 _FREE = ("BUFG", "MUXF7", "MUXF8", "MUXF9", "$scopeinfo", "$print", "$check")
-_PARAMETER = re.compile(r"\bparameter\s+int\s+unsigned\s+(\w+)")
+_PARAMETER = re.compile(r"\bparameter\s+(?:int\s+unsigned|bit)\s+(\w+)")
 
 
 class SynthesisError(RecFabricError):

@@ -38,9 +38,7 @@ def add(commands: Commands) -> None:
     cost.set_defaults(run=_cost)
     area = what.add_parser("area", help="fit the area model to Yosys runs and check it")
     area.add_argument("--part", default="xczu5ev", help="the part (xczu5ev)")
-    area.add_argument("--fit", type=int, help="configurations to fit to; 0: those of the file")
-    area.add_argument("--held", type=int, help="configurations held back")
-    area.add_argument("--whole", type=int, default=0, help="of the fitted ones, whole runs as well")
+    area.add_argument("--count", type=int, help="configurations (3); 0: the file's own samples")
     area.add_argument("--out", type=Path, metavar="FILE", help="the file to write")
     area.set_defaults(run=_area)
 
@@ -92,13 +90,6 @@ def _area(options: argparse.Namespace) -> int:
     from recfabric.bitstreams import area_fit
     from recfabric.quant.progress import Terminal
 
-    found = area_fit.refit(
-        options.part,
-        options.out,
-        Terminal().task,
-        fit_count=options.fit,
-        held_count=options.held,
-        wholes=options.whole,
-    )
+    found = area_fit.refit(options.part, options.out, Terminal().task, count=options.count)
     print(area_fit.table(found))
     return 0
