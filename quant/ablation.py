@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any
 
 from recfabric.errors import ConfigError
+from recfabric.quant.choose import Candidates
 from recfabric.quant.datasets import Dataset
 from recfabric.quant.progress import Progress
 from recfabric.quant.qat import Bits
-from recfabric.quant.train import TrainConfig, train
+from recfabric.quant.train import TrainConfig, TrainResult, train_widths
 
 Record = dict[str, Any]
 SEEDS = (42, 43, 44, 45, 46)
@@ -37,13 +38,13 @@ def variants(base: TrainConfig) -> dict[str, TrainConfig]:
         "32 dimensions": replace(base, dim=32),
         "128 dimensions": replace(base, dim=128),
         TEXTLESS: base,
-        "teacher without the smooth part": replace(base, smooth=(0.0,)),
-        "teacher without nearby pairs": replace(base, nearby=(0.0,)),
-        "EASE alone as teacher": replace(base, smooth=(0.0,), nearby=(0.0,)),
+        "teacher without the smooth part": replace(base, candidates=Candidates(smooth=(0.0,))),
+        "teacher without nearby pairs": replace(base, candidates=Candidates(nearby=(0.0,))),
+        "EASE alone as teacher": replace(base, candidates=Candidates(nearby=(0.0,), smooth=(0.0,))),
         "no teacher": _fits(base, distil=0.0),
         "teacher only": _fits(base, distil=1.0),
         "last weights, no mean": _fits(base, average=0.0),
-        "no propagation": replace(base, layers=0),
+        "one layer of propagation": replace(base, layers=1),
         "not trained (start, quantised)": _fits(base, epochs=0),
         "all tables and edges 6 bits": replace(base, bits=Bits(6, 6, 6, 6, 6)),
         "tables 4 bits": replace(base, bits=Bits(4, 4, 4, 4)),
@@ -76,20 +77,24 @@ def run_ablation(
             raise ConfigError(f"The row '{name}' is none of {', '.join(known)}.")
     path = out / "ablation.json"
     records: list[Record] = json.loads(path.read_text()) if path.exists() else []
-    done = {_name(record) for record in records}
-    for row in rows or known:
-        for seed in seeds:
-            if (dataset.name, known[row].protocol, row, seed) in done:
-                continue
-            records.append(_run(row, replace(known[row], seed=seed), dataset, progress))
+    done = {(r["data"], r["config"]["protocol"], r["row"], r["seed"]) for r in records}
+    for seed in seeds:
+        left = [r for r in rows or known if (dataset.name, base.protocol, r, seed) not in done]
+        for group in _groups({row: replace(known[row], seed=seed) for row in left}):
+            records += _run(group, dataset, progress)
             out.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(records, indent=1) + "\n")
             (out / "ablation.md").write_text(table(records))
     return records
 
 
-def _name(record: Record) -> tuple[str, str | None, str, int]:
-    return record["data"], record["config"]["protocol"], record["row"], record["seed"]
+def _groups(configs: Mapping[str, TrainConfig]) -> list[dict[str, TrainConfig]]:
+    """The rows that differ in their bits alone share a float model."""
+    groups: dict[tuple[TrainConfig, bool], dict[str, TrainConfig]] = {}
+    for row, config in configs.items():
+        key = replace(config, bits=Bits()), row == TEXTLESS
+        groups.setdefault(key, {})[row] = config
+    return list(groups.values())
 
 
 def _fits(base: TrainConfig, **changes: Any) -> TrainConfig:  # noqa: ANN401
@@ -101,15 +106,26 @@ def _fits(base: TrainConfig, **changes: Any) -> TrainConfig:  # noqa: ANN401
     )
 
 
-def _run(row: str, config: TrainConfig, dataset: Dataset, progress: Progress | None) -> Record:
-    data = replace(dataset, texts=None) if row == TEXTLESS else dataset
+def _run(
+    configs: Mapping[str, TrainConfig], dataset: Dataset, progress: Progress | None
+) -> list[Record]:
+    data = replace(dataset, texts=None) if TEXTLESS in configs else dataset
+    config = next(iter(configs.values()))
     with tempfile.TemporaryDirectory() as folder:
-        result = train(config, data, Path(folder), progress)
-        record = json.loads((Path(folder) / "train.json").read_text())
+        outs = {one.bits: Path(folder) / str(i) for i, one in enumerate(configs.values())}
+        results = train_widths(config, data, outs, progress)
+        return [
+            _record(row, config, dataset.name, result)
+            for (row, config), result in zip(configs.items(), results, strict=True)
+        ]
+
+
+def _record(row: str, config: TrainConfig, data: str, result: TrainResult) -> Record:
+    record = json.loads((result.out / "train.json").read_text())
     return {
         "row": row,
         "seed": config.seed,
-        "data": dataset.name,
+        "data": data,
         "protocol": record["protocol"],
         "config": record["config"],
         "chosen": record["chosen"],

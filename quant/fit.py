@@ -38,7 +38,7 @@ class FitConfig:
     one end the training.
     """
 
-    epochs: int = 40
+    epochs: int = 30
     batch: int = 128
     steps: int = 32
     rate: float = 1e-3
@@ -47,8 +47,8 @@ class FitConfig:
     distil: float = 0.8
     sample: int = 8192
     average: float = 0.98
-    patience: int = 20
-    judges: int = 4096
+    patience: int = 10
+    judges: int = 2048
 
 
 def fit(

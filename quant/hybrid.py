@@ -15,6 +15,7 @@ Of ``edge`` an item i has E entries that are not 0: the item-item edges.
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -220,6 +221,27 @@ class Hybrid(nn.Module):
             self.edge.copy_(start.weight * sharpness)
             self.target.copy_(start.target)
         self.text.start_from(left * max(length, 1.0) ** 0.5)
+
+    def rotated(self) -> Hybrid:
+        """The same scores from a copy with other axes, drawn at random.
+
+        The user's vector turns within each head, the items' apart from it; keys and the fuse layer
+        turn back. A table's entries are then about equally spread over its columns, which a
+        quantizer with one scale and few levels needs.
+        """
+        dim, heads = self.sizes.dim, self.sizes.heads
+        turns = [torch.linalg.qr(torch.randn(dim // heads, dim // heads))[0] for _ in range(heads)]
+        user = torch.block_diag(*turns)  # type: ignore[no-untyped-call]
+        item = torch.linalg.qr(torch.randn(dim, dim))[0]
+        model = copy.deepcopy(self, {id(self.graph): self.graph})  # sparse tensors do not copy
+        with torch.no_grad():
+            model.message.copy_(self.message @ user)
+            model.item.copy_(self.item @ item)
+            model.text.key.weight.copy_(user.T @ self.text.key.weight)
+            both = torch.block_diag(user, torch.eye(dim))  # type: ignore[no-untyped-call]
+            model.fuse.weight.copy_(item.T @ self.fuse.weight @ both)
+            model.fuse.bias.copy_(item.T @ self.fuse.bias)
+        return model
 
     def tables(self) -> Tables:
         """The merged tables: layers summed by their weights, degree factors folded in."""

@@ -204,8 +204,10 @@ def exact(model: QuantHybrid) -> Iterator[QuantHybrid]:
 
 
 def quantise(model: Hybrid, edges: Edges, bits: Bits, *, longest: int) -> QuantHybrid:
-    """A quantised copy of a trained float model, its formats calibrated on histories."""
+    """A quantised copy of a trained float model, its axes rotated, its formats calibrated on
+    histories."""
     with torch.no_grad():
+        model = model.rotated()
         tables = model.tables()
         formats = calibrate(model, tables, edges, bits)
         features = model.text.features

@@ -12,6 +12,7 @@ import torch
 from recfabric.contract import EXP2_FRAC, RECIPROCAL_FRAC, Contract, exp2_table
 from recfabric.kernels.fixed import requantise, round_shift
 from recfabric.quant.checkpoint import Checkpoint
+from recfabric.quant.choose import Candidates
 from recfabric.quant.datasets import Dataset
 from recfabric.quant.export import export, to_contract
 from recfabric.quant.fit import FitConfig
@@ -26,7 +27,7 @@ from recfabric.requests import Ragged, Requests
 
 ONE = FitConfig(epochs=1, batch=64)
 QUICK = TrainConfig(
-    floating=ONE, quantised=ONE, lightgcn=LightGcnConfig(epochs=1), penalties=(400.0,)
+    floating=ONE, quantised=ONE, lightgcn=LightGcnConfig(epochs=1), candidates=Candidates((400.0,))
 )
 
 

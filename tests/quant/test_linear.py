@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from recfabric.errors import ConfigError
+from recfabric.quant.ablation import run_ablation
 from recfabric.quant.baselines import ease, local_ease
 from recfabric.quant.export import export
 from recfabric.quant.fit import FitConfig, sampled
@@ -150,3 +151,20 @@ def test_bits_are_read() -> None:
             Bits.read(wrong)
     with pytest.raises(ConfigError, match="200"):
         replace(TrainConfig(), edges=200)
+
+
+def test_the_ablation_resumes_and_shares_float_models(tmp_path: Path) -> None:
+    one = FitConfig(epochs=1, batch=64)
+    base = TrainConfig(dim=16, edges=4, lightgcn=None, floating=one, quantised=one)
+    data = synthetic_dataset(80, 40, seed=4, texts=False)
+    rows = ["default, int8", "tables 2 bits", "no edges"]
+    first = run_ablation(base, data, tmp_path, rows=rows[:1], seeds=[1])
+    both = run_ablation(base, data, tmp_path, rows=rows, seeds=[1])
+    assert both[0] == first[0]
+    assert [record["row"] for record in both] == rows
+    alone = train(replace(base, seed=1, bits=Bits(2, 2, 2, 2)), data, tmp_path / "alone")
+    assert both[1]["test"]["qat"] == alone.accuracy[-1]["ndcg@10"] != both[0]["test"]["qat"]
+    text = (tmp_path / "ablation.md").read_text()
+    assert all(f"| {row} | 1 |" in text for row in rows)
+    with pytest.raises(ConfigError, match="nonsense"):
+        run_ablation(base, data, tmp_path, rows=["nonsense"])
