@@ -139,9 +139,8 @@ def measure_whole(config: HotPathConfig, part: str) -> list[Sample]:
     Only what lies between, which no run of a kernel tells, is fitted to; the rest is held back.
     """
     *kernels, whole = kernel_utilisation(config, [part])
-    used = [row for row in kernels if row.lut]
-    samples = [_sample(row.module, "whole", True, config, row) for row in used]
-    rest = {n: _count(whole, n) - sum(_count(row, n) for row in used) for n in RESOURCES}
+    samples = [_sample(row.module, "whole", True, config, row) for row in kernels]
+    rest = {n: _count(whole, n) - sum(_count(row, n) for row in kernels) for n in RESOURCES}
     lut, ff, dsp = (int(rest[name]) for name in ("lut", "ff", "dsp"))
     glue = Sample(GLUE, "whole", False, config, part, lut, ff, dsp, rest["bram"])
     return [*samples, glue, _sample(WHOLE, "whole", True, config, whole)]

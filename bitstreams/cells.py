@@ -31,10 +31,7 @@ from recfabric.kernels.hotpath.registers import generate
 from recfabric.kernels.sources import sources
 
 TOP = "rf_hotpath"
-KERNELS = (
-    *("rf_gather", "rf_attention", "rf_dense", "rf_topk"),
-    *("rf_axi_read", "rf_axi_write", "rf_scatter"),
-)
+KERNELS = ("rf_gather", "rf_attention", "rf_dense", "rf_topk", "rf_axi_read", "rf_axi_write")
 REGISTER_BITS = 1024  # a memory of more bits than this belongs into RAM cells
 TIMEOUT_S = 1800
 # LUTs that a distributed RAM or shift register takes (UG474, UG574).
@@ -182,10 +179,11 @@ def kernel_utilisation(
     One run of Yosys a part: the kernels keep their borders, so they and the glue between them add
     up to the total. ``advance`` is called with 1 after each part. Raises as :func:`utilisation`.
     """
-    jobs = [_job(TOP, config.parameters(), _part(part), KERNELS) for part in parts]
+    kernels = (*KERNELS, "rf_scatter") if config.edges else KERNELS
+    jobs = [_job(TOP, config.parameters(), _part(part), kernels) for part in parts]
     rows = []
     for part, job, result in zip(parts, jobs, _results(jobs, advance), strict=True):
-        for kernel in KERNELS:
+        for kernel in kernels:
             instances = [name for name in result["modules"] if name.split("$")[0] == kernel]
             rows.append(_row(kernel, instances, part, job, result))
         rows.append(_row(TOP, [TOP], part, job, result))

@@ -12,6 +12,7 @@ from recfabric.cli import main
 from recfabric.contract import Contract
 from recfabric.errors import ConfigError
 from recfabric.proof import prove
+from recfabric.quant.choose import Candidates
 from recfabric.quant.fit import FitConfig
 from recfabric.quant.progress import Silent
 from recfabric.quant.synthetic import synthetic_dataset
@@ -36,9 +37,7 @@ TRAINING = TrainConfig(
     heads=1,
     edges=4,
     longest=64,
-    penalties=(10.0,),
-    nearby=(0.0,),
-    smooth=(0.0,),
+    candidates=Candidates((10.0,), (0.0,), (0.0,)),
     lightgcn=None,
     floating=FEW,
     quantised=FEW,

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from recfabric.errors import ConfigError, MissingExtraError, RecFabricError
@@ -64,8 +63,6 @@ class SearchConfig:
 
     def settings(self, data_sha256: str) -> dict[str, Any]:
         """What all trials of a study have in common: it may not change when it goes on."""
-        from dataclasses import asdict
-
         return {
             "data": data_sha256,
             "space": self.space.record(),
@@ -122,9 +119,11 @@ def evaluator_of(config: SearchConfig, progress: Progress) -> Evaluator:
 
 def open_study(config: SearchConfig, data_sha256: str) -> optuna.Study:
     """The study of this name in its storage, made where there is none."""
-    optuna = require_optuna()
+    require_optuna()
+    import optuna
+
     config.out.mkdir(parents=True, exist_ok=True)
-    study: optuna.Study = optuna.create_study(
+    study = optuna.create_study(
         study_name=config.study,
         storage=_storage(config),
         directions=[OBJECTIVES[name] for name in config.objectives],
@@ -143,14 +142,13 @@ def open_study(config: SearchConfig, data_sha256: str) -> optuna.Study:
     return study
 
 
-def require_optuna() -> ModuleType:
-    """The module optuna, quiet."""
+def require_optuna() -> None:
+    """Make Optuna quiet; raises MissingExtraError where it is not installed."""
     try:
         import optuna
     except ModuleNotFoundError:
         raise MissingExtraError("optuna", "search") from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna
 
 
 def _storage(config: SearchConfig) -> str | BaseStorage:
@@ -172,7 +170,8 @@ def _worker(config: SearchConfig, number: int) -> None:
 
 def _work(config: SearchConfig, number: int, evaluator: Evaluator, study: optuna.Study) -> None:
     """Trials until the study has enough."""
-    optuna = require_optuna()
+    import optuna
+
     study.sampler = optuna.samplers.TPESampler(seed=config.seed + number)
     ended = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
     missing = config.trials - len(study.get_trials(deepcopy=False, states=ended))
@@ -191,7 +190,8 @@ def _work(config: SearchConfig, number: int, evaluator: Evaluator, study: optuna
 
 def _objective(trial: optuna.Trial, config: SearchConfig, evaluator: Evaluator) -> Sequence[float]:
     """A trial: its objectives in order; pruned where no netlist or contract can be made of it."""
-    optuna = require_optuna()
+    import optuna
+
     point = config.space.choose(lambda name, of: int(trial.suggest_categorical(name, of)))
     try:
         value = evaluator.value(point)
