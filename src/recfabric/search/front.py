@@ -65,6 +65,7 @@ def _about(study: optuna.Study, config: SearchConfig, evaluator: Evaluator) -> R
         "trials_by_state": dict(states),
         "pruned_because": dict(reasons),
         "objectives": {name: OBJECTIVES[name] for name in config.objectives},
+        "float_ndcg": evaluator.variants.trained(),
         "board": board.title,
         "part": board.part,
         "versions": tool_versions(),

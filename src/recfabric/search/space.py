@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from recfabric.quant.variants import Variant
 
 TABLES = ("message", "key", "value", "item")
+_NETLIST = ("scan_ports", "pe", "simd", "requant_lanes")
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,16 @@ class Space:
         """A point; ``suggest`` gives one of the choices of a name."""
         names = {f.name: f.name if hasattr(self, f.name) else "bits" for f in fields(Point)}
         return Point(**{name: suggest(name, getattr(self, of)) for name, of in names.items()})
+
+    def corners(self) -> list[Point]:
+        """The largest model and the smallest, both with the smallest netlist: tried first."""
+        made = []
+        for best in (max, min):
+            model = {n: best(getattr(self, n)) for n in ("dim", "heads", "edges")}
+            bits = dict.fromkeys(TABLES, best(self.bits))
+            netlist = {n: min(getattr(self, n)) for n in _NETLIST}
+            made.append(Point(**model, **bits, **netlist))
+        return made
 
     def record(self) -> dict[str, list[int]]:
         """For a JSON file."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recfabric.bitstreams import area
 from recfabric.errors import ConfigError, MissingExtraError, RecFabricError
 from recfabric.kernels.hotpath.cost import Memory
 from recfabric.search.evaluate import OBJECTIVES, Evaluator, UnfitError
@@ -69,6 +70,7 @@ class SearchConfig:
             "objectives": list(self.objectives),
             "board": self.board,
             "memory": asdict(self.memory),
+            "area_model": area.version(),
             "epochs": self.epochs,
             "protocol": self.training.protocol,
             "seeds": {"training": self.training.seed, "split": self.training.split_seed},
@@ -133,6 +135,8 @@ def open_study(config: SearchConfig, data_sha256: str) -> optuna.Study:
     have = study.user_attrs.get(_SETTINGS)
     if have is None:
         study.set_user_attr(_SETTINGS, wanted)
+        for point in config.space.corners():
+            study.enqueue_trial(asdict(point), skip_if_exists=True)
     elif have != wanted:
         changed = ", ".join(name for name in wanted if have.get(name) != wanted[name])
         raise ConfigError(
