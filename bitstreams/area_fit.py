@@ -92,7 +92,8 @@ class Sample:
         return FEATURES[self.kernel](self.config, port, self.run == "whole")
 
 
-# Rows of one beat and a k in cells, which few of those drawn have.
+# Rows of one beat and a k in cells, which few of those drawn have; for the kernels that care.
+WIDE = ("rf_topk", "rf_attention")
 NARROW = HotPathConfig(
     dim=16,
     heads=2,
@@ -135,13 +136,14 @@ def configurations(seed: int, count: int) -> Iterator[HotPathConfig]:
 
 
 def measure_kernels(configs: Sequence[HotPathConfig], part: str, *, task: Task) -> list[Sample]:
-    """Every kernel of every configuration, each by a run of its own."""
+    """Every kernel of every configuration, each by a run of its own; and the narrow ones."""
     pairs = [
         (name, config)
         for number, config in enumerate(configs)
         for name in FEATURES
-        if name != GLUE and (name not in SLOW or number <= FEW)
+        if name != GLUE and (name not in SLOW or number < FEW)
     ]
+    pairs += [(name, NARROW) for name in WIDE]
     samples = []
     with task("kernels (Yosys)", len(pairs)) as advance:
         for name, config in pairs:
@@ -251,7 +253,7 @@ def refit(
     if count == 0:
         samples = [Sample.of(record) for record in area.data()["samples"]]
     else:
-        drawn = [NARROW, *configurations(SEED, FIT if count is None else count)]
+        drawn = list(configurations(SEED, FIT if count is None else count))
         samples = measure_kernels(drawn, part, task=task)
         samples += measure_whole(SMALL, whole or WHOLE_PART)
     found = document(samples)

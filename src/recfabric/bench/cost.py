@@ -95,16 +95,16 @@ class CostRow:
         return all(abs(error) <= LIMIT for error in self.errors)
 
 
-def draw(seed: int, count: int) -> Iterator[Drawn]:
-    """``count`` configurations at random; those that no netlist allows are drawn again."""
-    for number in range(count):
-        rng = np.random.default_rng([seed, number])
-        config = None
-        while config is None:
-            try:
-                config = _config(rng)
-            except ConfigError:
-                continue
+def draw(seed: int, count: int, *, netlists: int | None = None, first: int = 0) -> Iterator[Drawn]:
+    """``count`` configurations at random, from number ``first`` on.
+
+    ``netlists``: different netlists among all numbers, which then share them in turn with other
+    catalogues, requests and memories; one each by default. Parameters that no netlist allows are
+    drawn again.
+    """
+    for number in range(first, first + count):
+        config = _netlist(np.random.default_rng([seed, number % (netlists or first + count)]))
+        rng = np.random.default_rng([seed, number, 1])
         items = int(rng.integers(300, min(config.edge_items or 3000, 3000) + 1))
         histories, seen = rng.integers(1, 120, REQUESTS), rng.integers(0, 200, REQUESTS)
         k = rng.integers(1, config.k_max + 1, REQUESTS)
@@ -116,6 +116,14 @@ def draw(seed: int, count: int) -> Iterator[Drawn]:
             lengths=tuple(zip(histories.tolist(), seen.tolist(), k.tolist(), strict=True)),
             memory=Memory(int(rng.integers(10, 150)), int(rng.choice([16, 32, 64, 256]))),
         )
+
+
+def _netlist(rng: np.random.Generator) -> HotPathConfig:
+    while True:
+        try:
+            return _config(rng)
+        except ConfigError:
+            continue
 
 
 def _config(rng: np.random.Generator) -> HotPathConfig:
@@ -211,6 +219,8 @@ def record(rows: Sequence[CostRow], seed: int) -> dict[str, Any]:
         "what": "cycles of the cost model and of the RTL in Verilator",
         "seed": seed,
         "limit": LIMIT,
+        "configurations": len(rows),
+        "netlists": len({row.drawn.config for row in rows}),
         "met": all(row.met for row in rows),
         "worst": {"back_to_back": worst[0], "alone": worst[1]},
         "rows": [_entry(row) for row in rows],

@@ -34,6 +34,14 @@ def add(commands: Commands) -> None:
     cost = what.add_parser("cost", help="the cost model's cycles against the RTL's")
     cost.add_argument("--count", type=int, help="configurations at random (20)")
     cost.add_argument("--seed", type=int, help="what they are drawn from")
+    cost.add_argument("--first", type=int, default=0, help="number of the first one (0)")
+    cost.add_argument("--netlists", type=int, help="that the numbers share in turn (one each)")
+    cost.add_argument(
+        "--quick",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="compile netlists without optimisation",
+    )
     cost.add_argument("--json", type=Path, metavar="FILE", help="where the rows go")
     cost.set_defaults(run=_cost)
     area = what.add_parser("area", help="fit the area model to Yosys runs and check it")
@@ -79,7 +87,8 @@ def _cost(options: argparse.Namespace) -> int:
 
     seed = cost.SEED if options.seed is None else options.seed
     count = cost.COUNT if options.count is None else options.count
-    rows = cost.check(list(cost.draw(seed, count)), Terminal().task)
+    drawn = cost.draw(seed, count, netlists=options.netlists, first=options.first)
+    rows = cost.check(list(drawn), Terminal().task, quick=options.quick)
     if options.json:
         write_json(options.json, cost.record(rows, seed))
     print(cost.table(rows))
