@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The front end: from a history to the vector that scores and, with edges, to each item's edge term.
-// Gathers the user vector, attends over the items' texts with it, fuses both; several requests follow
-// each other through it. Latency about 3 rows and 150 cycles beside the memory's; a request every 3
-// rows and one memory latency.
+// The front end: from a history to the vector that scores and, with edges, the items' edge terms.
+// Gathers the user vector, attends over the items' texts with it, fuses both; several requests go
+// through it one behind the other. Latency about 3 rows and 150 cycles beside the memory's; a
+// request every 3 rows and one memory latency.
 
 module rf_front #(
     parameter int unsigned Dim = 64,

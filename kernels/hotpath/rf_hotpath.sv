@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A recommendation's hot path behind one kernel ABI: gathers the user vector over the history,
 // attends over the items' texts, fuses both, sends messages along the items' edges and scans the
-// catalogue for the exact top k. The requests of a batch overlap: one every scan, or every front end
-// where that is longer.
+// catalogue for the exact top k. The requests of a batch overlap: one every scan, or every front
+// end where that is longer.
 
 module rf_hotpath #(
     parameter int unsigned Dim = 64,            // of a table row: 16, 32, 64, 128 or 256

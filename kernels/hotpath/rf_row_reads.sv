@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Issues the reads of the front end: the history, then its message, key, value and edge rows, one
-// read command a cycle; or the weights of the fuse layer. The next request follows when the last row of
-// the one before is asked for.
+// read command a cycle; or the weights of the fuse layer. The next request follows when the last
+// row of the one before is asked for.
 
 module rf_row_reads #(
     parameter int unsigned BeatBits = 512,

@@ -47,7 +47,7 @@ module rf_scatter #(
     $fatal(1, "rf_scatter: MaxRows must be 1 to 1024");
   end
 
-  localparam int unsigned Depth = Items / Banks;
+  localparam int unsigned Depth = Banks > 0 ? Items / Banks : 2;
   localparam int unsigned AddrBits = $clog2(Depth);
   localparam int unsigned SumBits = EdgeWeightBits + $clog2(MaxRows);  // MaxRows weights of -128
   localparam int unsigned BeatsLog2 = $clog2(Edges * $bits(edge_t) / BeatBits);  // of a row

@@ -8,7 +8,8 @@ module rf_scatter_terms #(
     parameter int unsigned Depth = 2048,   // entries of a bank
     parameter int unsigned SumBits = 18,   // of a signed sum
     localparam int unsigned AddrBits = $clog2(Depth),
-    localparam int unsigned Slices = Banks / Lanes,  // groups of an address
+    // Groups of an address.
+    localparam int unsigned Slices = Lanes > 0 && Banks > Lanes ? Banks / Lanes : 1,
     localparam int unsigned SliceBits = Slices > 1 ? $clog2(Slices) : 1,
     localparam int unsigned GroupBits = AddrBits + $clog2(Slices),
     localparam int unsigned TermBits = rf_pkg::EdgeTermBits

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exact top-k of query . item + (term << term_shift) [+ edge term] over a catalogue, seen items left
-// out, for several users in one scan: one beat of items a cycle and port, always; then one result a
-// cycle and user, from rf_topk_dots' stages + 5 + log2(lanes of all ports) cycles after the last.
+// Exact top-k of query . item + (term << term_shift) [+ edge term] over a catalogue, seen items
+// left out, for several users in one scan: one beat of items a cycle and port, always; then one
+// result a cycle and user, from rf_topk_dots' stages + 5 + log2(lanes of all ports) cycles after
+// the last beat.
 
 module rf_topk
   import rf_topk_pkg::*;

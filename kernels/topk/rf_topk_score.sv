@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scores of a group of items for every user: query . item + (term << term_shift) [+ edge term], one
-// beat a cycle, never held; latency 2 + rf_topk_dots' stages from the group's last beat. final_o comes a cycle
-// after that: with the next edge the arrays behind have sorted the last scores in.
+// Scores of a group of items for every user: query . item + (term << term_shift) [+ edge term],
+// one beat a cycle, never held; latency 2 + rf_topk_dots' stages from the group's last beat.
+// final_o comes a cycle after that: with the next edge the arrays behind have sorted the last
+// scores in.
 // Items and terms are held once for all users, a query once for all lanes.
 
 module rf_topk_score
