@@ -10,7 +10,10 @@ import pytest
 import torch
 
 from recfabric.contract import EXP2_FRAC, RECIPROCAL_FRAC, Contract, exp2_table
+from recfabric.host.soft import SoftDevice
+from recfabric.host.verify import answer_all
 from recfabric.kernels.fixed import requantise, round_shift
+from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.quant.checkpoint import Checkpoint
 from recfabric.quant.choose import Candidates
 from recfabric.quant.datasets import Dataset
@@ -78,6 +81,9 @@ def test_every_user_of_movielens(ml100k: Dataset, tmp_path: Path) -> None:
     assert requests is not None and len(requests) == 943
     assert_equal(Checkpoint.load(tmp_path / "run").model, contract, requests.history)
     assert_listed(contract, requests)
+    served = answer_all(SoftDevice(HotPathConfig.for_contract(contract)), contract, requests)
+    assert np.array_equal(served.rows, requests.ids)
+    assert np.array_equal(served.scores, requests.scores)
     streams = [reference(contract, h) for h in list(requests.history)[:100]]
     for name in ("user", "answer", "fused", "term"):  # the formats are put to use
         assert max(int(np.abs(s[name]).max()) for s in streams) > 32
@@ -124,6 +130,7 @@ def test_saturated_streams(tmp_path: Path) -> None:
     history = Ragged.of([np.random.default_rng(i).integers(50, size=30) for i in range(60)])
     assert_equal(model, contract, history)
     assert contract.tensors.bias.max() == 32767
+    assert contract.tensors.edge_weight.min() == -128 and contract.tensors.edge_weight.max() == 127
     users = np.array([reference(contract, h)["user"] for h in history])
     assert users.min() == -128 and users.max() == 127
 

@@ -16,6 +16,7 @@ from recfabric.quant.fit import FitConfig, sampled
 from recfabric.quant.hybrid import Edges, scatter
 from recfabric.quant.lightgcn import adjacency
 from recfabric.quant.linear import Dense, Mixed, Sparse, smooth
+from recfabric.quant.lists import windows
 from recfabric.quant.qat import Bits
 from recfabric.quant.splits import split
 from recfabric.quant.synthetic import synthetic_dataset
@@ -78,6 +79,17 @@ def test_the_local_ease_is_ease_when_all_are_neighbours() -> None:
     assert np.allclose(np.abs(strongest), expected, atol=1e-5)
     nearest = local_ease(parts.train, ITEMS, 20.0, neighbours=5)[0]
     assert np.bincount(nearest[nearest >= 0], minlength=ITEMS).max() <= 5
+
+
+def test_windows_and_what_they_add() -> None:
+    lists = Ragged.of([range(5), [], [7], range(4)])
+    cut = [one.tolist() for one in windows(lists, 4)]
+    assert cut == [[0, 1, 2, 3], [2, 3, 4], [7], [0, 1, 2, 3]]
+    train = Ragged.of([list(range(ITEMS)) for _ in range(3)])
+    near = np.argsort(-ease(train, ITEMS, 5.0, nearby=5.0)[0])[:5]
+    assert near.max() < 20  # windows of 20: the first item meets no later one in them
+    far = ease(train, ITEMS, 5.0)[0]
+    assert np.ptp(far[1:]) < 1e-9
 
 
 def test_rank_and_edges_give_back_what_they_can_hold() -> None:
