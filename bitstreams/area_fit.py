@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,24 @@ SMALL = HotPathConfig(
     edges=8,
     edge_items=2048,
 )
+_COUNTED = ("lut", "lutram", "ff", "dsp", "bram36")
 _LEAST = {"lut": 100.0, "ff": 100.0, "dsp": 4.0, "bram": 2.0}  # below it errors count absolutely
+
+
+_NAMES = ("kernel", "run", "held", "part", "sources")
+
+
+def sources_key() -> str:
+    """A hash of all sources of ``rf_hotpath``."""
+    return content_key(sources(WHOLE))
 
 
 @dataclass(frozen=True)
 class Sample:
     """Cells of one run: of a ``kernel`` as ``config`` sets it (all instances in a whole one).
 
-    ``held``: held back from the fit; ``run``: "kernel" or "whole", what Yosys was given.
+    ``held``: held back from the fit; ``run``: "kernel" or "whole", what Yosys was given;
+    ``sources``: a hash of the RTL that was measured (:func:`sources_key`).
     """
 
     kernel: str
@@ -71,14 +81,13 @@ class Sample:
     ff: int
     dsp: int
     bram: float
+    sources: str
 
     def record(self) -> dict[str, Any]:
         """As it stands in the file: the configuration's parameters that are not the defaults."""
         default = asdict(HotPathConfig())
         config = {n: v for n, v in asdict(self.config).items() if v != default[n]}
-        return {n: getattr(self, n) for n in ("kernel", "run", "held", "part", *RESOURCES)} | {
-            "config": config
-        }
+        return {n: getattr(self, n) for n in (*_NAMES, *RESOURCES)} | {"config": config}
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Sample:
@@ -111,6 +120,11 @@ NARROW = HotPathConfig(
 )
 
 
+# FIFOs in blocks, and sums that are wider than a DSP's port.
+DEEP = replace(NARROW, beat_bits=64, max_rows=1024, k_max=8, requant_lanes=2, fifo_depth=256)
+DEEP_RUNS = (("rf_axi_read", "xczu5ev"), ("rf_attention", "xc7z020"))
+
+
 def configurations(seed: int, count: int) -> Iterator[HotPathConfig]:
     """Small configurations with edges at random, quick to synthesise."""
     rng = np.random.default_rng(seed)
@@ -135,21 +149,33 @@ def configurations(seed: int, count: int) -> Iterator[HotPathConfig]:
         yield config
 
 
-def measure_kernels(configs: Sequence[HotPathConfig], part: str, *, task: Task) -> list[Sample]:
-    """Every kernel of every configuration, each by a run of its own; and the narrow ones."""
-    pairs = [
-        (name, config)
-        for number, config in enumerate(configs)
+def wanted(part: str) -> list[tuple[str, HotPathConfig, str]]:
+    """The runs of kernels that the model is fitted to: kernel, configuration, part."""
+    runs = [
+        (name, config, part)
+        for number, config in enumerate(configurations(SEED, FIT))
         for name in FEATURES
         if name != GLUE and (name not in SLOW or number < FEW)
     ]
-    pairs += [(name, NARROW) for name in WIDE]
-    samples = []
-    with task("kernels (Yosys)", len(pairs)) as advance:
-        for name, config in pairs:
-            found = utilisation(name, area.parameters(name, config), part)
-            samples.append(_sample(name, "kernel", False, config, found))
+    runs += [(name, NARROW, part) for name in WIDE]
+    return runs + [(name, DEEP, of) for name, of in DEEP_RUNS]
+
+
+def measure(part: str, known: Sequence[Sample], task: Task) -> list[Sample]:
+    """All samples; those that are known are not measured again."""
+    have = {(s.kernel, s.config, s.part): s for s in known if s.run == "kernel"}
+    whole = [s for s in known if s.run == "whole" and s.config == SMALL]
+    samples, runs = [], wanted(part)
+    with task("kernels (Yosys)", len(runs) + 1) as advance:
+        for name, config, of in runs:
+            found = have.get((name, config, of))
+            if not found:
+                row = utilisation(name, area.parameters(name, config), of)
+                found = _sample(name, "kernel", False, config, row)
+            samples.append(found)
             advance(1)
+        samples += whole or measure_whole(SMALL, WHOLE_PART)
+        advance(1)
     return samples
 
 
@@ -160,21 +186,25 @@ def measure_whole(config: HotPathConfig, part: str) -> list[Sample]:
     """
     *kernels, whole = kernel_utilisation(config, [part])
     samples = [_sample(row.module, "whole", True, config, row) for row in kernels]
-    rest = {n: _count(whole, n) - sum(_count(row, n) for row in kernels) for n in RESOURCES}
-    lut, ff, dsp = (int(rest[name]) for name in ("lut", "ff", "dsp"))
-    glue = Sample(GLUE, "whole", False, config, part, lut, ff, dsp, rest["bram"])
-    return [*samples, glue, _sample(WHOLE, "whole", True, config, whole)]
+    rest = {n: getattr(whole, n) - sum(getattr(row, n) for row in kernels) for n in _COUNTED}
+    glue = replace(whole, module=GLUE, register_memories=(), **{n: rest[n] for n in _COUNTED})
+    samples.append(_sample(GLUE, "whole", False, config, glue))
+    return [*samples, _sample(WHOLE, "whole", True, config, whole)]
 
 
 def _sample(kernel: str, run: str, held: bool, config: HotPathConfig, row: Utilisation) -> Sample:
     return Sample(
-        kernel, run, held, config, row.part, row.lut + row.lutram, row.ff, row.dsp, row.bram36
+        kernel=kernel,
+        run=run,
+        held=held,
+        config=config,
+        part=row.part,
+        lut=row.lut + row.lutram,
+        ff=row.ff,
+        dsp=row.dsp,
+        bram=row.bram36,
+        sources=sources_key(),
     )
-
-
-def _count(row: Utilisation, name: str) -> float:
-    counts = {"lut": row.lut + row.lutram, "ff": row.ff, "dsp": row.dsp, "bram": row.bram36}
-    return counts[name]
 
 
 def fit(samples: Sequence[Sample]) -> dict[str, dict[str, dict[str, float]]]:
@@ -235,28 +265,19 @@ def document(samples: Sequence[Sample]) -> dict[str, Any]:
         "about": "cells of rf_hotpath's kernels as linear models, fitted to Yosys' counts after "
         "synthesis, without place and route; written by `recfabric bench area`",
         "yosys": yosys_version(),
-        "sources": content_key(sources(WHOLE)),
         "coefficients": fitted,
         "samples": [s.record() for s in samples],
         "errors": errors(samples, fitted),
     }
 
 
-def refit(
-    part: str, out: Path | None, task: Task, *, count: int | None = None, whole: str | None = None
-) -> dict[str, Any]:
-    """Measure, fit and write ``area.json`` (``out``: another file); what the file holds.
+def refit(part: str, out: Path | None, task: Task, *, anew: bool = False) -> dict[str, Any]:
+    """Measure what is not yet, fit, and write ``area.json`` (``out``: another file).
 
-    ``count``: configurations that kernels are measured in on ``part``, 0 for the samples that the
-    file has; ``whole``: the part of the whole run.
+    ``anew``: measure everything, on ``part`` (some runs are of the other one), as the RTL now is.
     """
-    if count == 0:
-        samples = [Sample.of(record) for record in area.data()["samples"]]
-    else:
-        drawn = list(configurations(SEED, FIT if count is None else count))
-        samples = measure_kernels(drawn, part, task=task)
-        samples += measure_whole(SMALL, whole or WHOLE_PART)
-    found = document(samples)
+    known = [] if anew else [Sample.of(record) for record in area.data()["samples"]]
+    found = document(measure(part, known, task))
     (out or area.FILE).write_text(json.dumps(found, indent=1) + "\n")
     area.forget()
     return found

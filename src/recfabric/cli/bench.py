@@ -46,7 +46,7 @@ def add(commands: Commands) -> None:
     cost.set_defaults(run=_cost)
     area = what.add_parser("area", help="fit the area model to Yosys runs and check it")
     area.add_argument("--part", default="xczu5ev", help="the part (xczu5ev)")
-    area.add_argument("--count", type=int, help="configurations (3); 0: the file's own samples")
+    area.add_argument("--anew", action="store_true", help="run Yosys for every sample again")
     area.add_argument("--out", type=Path, metavar="FILE", help="the file to write")
     area.set_defaults(run=_area)
 
@@ -99,6 +99,6 @@ def _area(options: argparse.Namespace) -> int:
     from recfabric.bitstreams import area_fit
     from recfabric.quant.progress import Terminal
 
-    found = area_fit.refit(options.part, options.out, Terminal().task, count=options.count)
+    found = area_fit.refit(options.part, options.out, Terminal().task, anew=options.anew)
     print(area_fit.table(found))
     return 0
