@@ -8,7 +8,7 @@ latency, reads in flight, random stalls and a range that answers SLVERR are set 
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -71,8 +71,8 @@ def build(config: HotPathConfig, slots: tuple[Path, ...] = (), *, quick: bool = 
 def library(config: HotPathConfig, slots: tuple[Path, ...] = (), *, quick: bool = False) -> Library:
     """What :func:`build` builds."""
     generated = (*generate(build_dir() / "generated", config.scan_ports), *slots)
-    options = {"optimise": "-O0"} if quick else {}
-    return Library(TOP, config.parameters(), _HARNESS, generated, **options)
+    made = Library(TOP, config.parameters(), _HARNESS, generated)
+    return replace(made, optimise="-O0") if quick else made
 
 
 @cache
