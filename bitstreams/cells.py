@@ -63,7 +63,7 @@ _CARRY = ("CARRY4", "CARRY8")
 _LUT = (*(f"LUT{n}" for n in range(1, 7)), "LUT6_2", "INV")
 # No fabric cell: clock buffers, wide multiplexers, which belong to the LUTs' slices, Yosys' marks.
 _FREE = ("BUFG", "MUXF7", "MUXF8", "MUXF9", "$scopeinfo", "$print", "$check")
-_PARAMETER = re.compile(r"\bparameter\s+int\s+unsigned\s+(\w+)")
+_PARAMETER = re.compile(r"\bparameter\s+(?:int\s+unsigned|bit)\s+(\w+)")
 
 
 class SynthesisError(RecFabricError):

@@ -34,10 +34,16 @@ class RtlDevice:
         memory_bytes: int = 1 << 26,
         memory: MemoryModel | None = None,
         slots: tuple[Path, ...] = (),
+        quick: bool = False,
     ) -> None:
-        """``slots``: SystemVerilog files in place of the kernels' own, such as a ``rf_fuse.sv``."""
+        """``slots``: SystemVerilog files in place of the kernels' own, such as a ``rf_fuse.sv``.
+
+        ``quick``: compiled without optimisation, for runs that take less than the compiler would.
+        """
         self.config = config
-        self.kernel = VerilatedKernel(config, memory_bytes=memory_bytes, memory=memory, slots=slots)
+        self.kernel = VerilatedKernel(
+            config, memory_bytes=memory_bytes, memory=memory, slots=slots, quick=quick
+        )
         self._pages = PageAllocator(memory_bytes)
         self._memory_bytes = memory_bytes
         self.registers = Registers(self.kernel)

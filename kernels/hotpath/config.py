@@ -132,10 +132,15 @@ class HotPathConfig:
             f"{name}_bits": 4 if getattr(f, name).width <= 4 else 8
             for name in ("message", "key", "value", "item")
         }
-        sizes = {"dim": contract.shape.dim, "heads": contract.shape.heads, **widths, **parameters}
-        if contract.shape.edges or sizes.get("edges"):
+        return cls.for_shape(contract.shape, **(widths | parameters))
+
+    @classmethod
+    def for_shape(cls, shape: Shape, **parameters: int) -> HotPathConfig:
+        """A netlist for contracts of a shape, with their edges; raises as :meth:`for_contract`."""
+        sizes = {"dim": shape.dim, "heads": shape.heads, **parameters}
+        if shape.edges or sizes.get("edges"):
             plain = {n: v for n, v in sizes.items() if n not in ("edges", "edge_items")}
-            sizes = _edge_sizes(contract.shape, cls(**plain)) | sizes
+            sizes = _edge_sizes(shape, cls(**plain)) | sizes
         return cls(**sizes)
 
     @classmethod

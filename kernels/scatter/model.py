@@ -82,3 +82,16 @@ def spread(targets: Array, weights: Array, *, banks: int, beats: int, lanes: int
     order = np.empty_like(dealt)
     order[:, slot] = dealt
     return order
+
+
+def bank_cycles(words: npt.NDArray[np.uint32], *, banks: int, beats: int) -> npt.NDArray[np.int64]:
+    """Cycles in which each row's edges are added when nothing waits: int64 (n,).
+
+    ``words``: rows of edges as they lie in memory (n, slots), in ``beats`` beats. A beat takes as
+    many cycles as its fullest bank has edges, one at least.
+    """
+    targets, weights = unpack_edges(words)
+    bank = np.where(weights != 0, targets % banks, banks).reshape(len(words), beats, -1)
+    counts = np.stack([(bank == b).sum(axis=2) for b in range(banks)])
+    cycles: npt.NDArray[np.int64] = np.maximum(counts.max(axis=0), 1).sum(axis=1)
+    return cycles

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from recfabric import __version__
-from recfabric.cli import bench, boards, finn, flows, model, serve
+from recfabric.cli import bench, boards, finn, flows, model, search, serve
 from recfabric.errors import RecFabricError
 
 
@@ -39,6 +39,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="recfabric", description=__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (model, bench, flows, finn, serve, boards):
+    for group in (model, bench, search, flows, finn, serve, boards):
         group.add(commands)
     return parser
