@@ -134,13 +134,21 @@ def target_of(
     return Target(tuple(texts[i] for i in kept), *(np.asarray(a, np.float32) for a in arrays))
 
 
+class _Head(nn.Linear):
+    """A linear map that multiplies in float32, whatever its weights are kept in."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, F) from (B, E)."""
+        return linear(x, self.weight.float(), self.bias.float())
+
+
 class Aligner(nn.Module):
     """The trained layers and a linear head; gives the mean loss of a batch."""
 
     def __init__(self, upper: nn.Module, target: Target, config: AlignConfig) -> None:
         super().__init__()
         self.upper = upper
-        self.head = nn.Linear(*target.weight.T.shape)
+        self.head = _Head(*target.weight.T.shape)
         with torch.no_grad():
             self.head.weight.copy_(torch.from_numpy(target.weight))
             self.head.bias.copy_(torch.from_numpy(target.bias))
@@ -156,7 +164,7 @@ class Aligner(nn.Module):
         mask = torch.arange(longest) < lengths[:, None]
         state = self.upper(**inputs, attention_mask=mask.long()).last_hidden_state
         vector = (pooled(state, lengths, causal=True) - self._mean) / self._scale
-        found = linear(vector, self.head.weight.float(), self.head.bias.float())
+        found: Tensor = self.head(vector)
         if self._config.objective == "regression":
             return (found - self._place[items]).square().sum(1).mean()
         likeness = normalize(found, dim=1) @ normalize(self._place, dim=1).T

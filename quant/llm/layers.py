@@ -71,6 +71,7 @@ def _with_lora(network: Any, config: AlignConfig, layers: range) -> Any:  # noqa
         lora_alpha=2 * config.rank,
         target_modules=list(config.targets),
         layers_to_transform=list(layers),
+        layers_pattern="layers",
     )
     try:
         return get_peft_model(network, lora)
