@@ -46,7 +46,7 @@ class AlignConfig:
     rank: int = 8
     targets: tuple[str, ...] = ATTENTION
     full: bool = False
-    objective: str = "contrastive"
+    objective: str = "regression"
     temperature: float = 0.1
     factors: int = 64
     rate: float = 5e-4

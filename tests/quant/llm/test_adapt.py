@@ -18,7 +18,7 @@ from recfabric.quant.llm.vectors import EncoderConfig, encode
 from recfabric.requests import Ragged
 
 Things = tuple[tuple[str, ...], Ragged]
-SMALL = AlignConfig(batch=8, steps=6, save=3, factors=4, rate=1e-2, tuned=0.7, depth=1.0)
+SMALL = AlignConfig(batch=8, steps=6, save=3, factors=4, rate=2e-3, tuned=0.7, depth=1.0)
 
 
 @pytest.fixture
