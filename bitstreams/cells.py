@@ -63,7 +63,7 @@ _CARRY = ("CARRY4", "CARRY8")
 _LUT = (*(f"LUT{n}" for n in range(1, 7)), "LUT6_2", "INV")
 # No fabric cell: clock buffers, wide multiplexers, which belong to the LUTs' slices, Yosys' marks.
 _FREE = ("BUFG", "MUXF7", "MUXF8", "MUXF9", "$scopeinfo", "$print", "$check")
-_PARAMETER = re.compile(r"\bparameter\s+int\s+unsigned\s+(\w+)")
+_PARAMETER = re.compile(r"\bparameter\s+(?:int\s+unsigned|bit)\s+(\w+)")
 
 
 class SynthesisError(RecFabricError):
@@ -179,10 +179,11 @@ def kernel_utilisation(
     One run of Yosys a part: the kernels keep their borders, so they and the glue between them add
     up to the total. ``advance`` is called with 1 after each part. Raises as :func:`utilisation`.
     """
-    jobs = [_job(TOP, config.parameters(), _part(part), KERNELS) for part in parts]
+    kernels = (*KERNELS, "rf_scatter") if config.edges else KERNELS
+    jobs = [_job(TOP, config.parameters(), _part(part), kernels) for part in parts]
     rows = []
     for part, job, result in zip(parts, jobs, _results(jobs, advance), strict=True):
-        for kernel in KERNELS:
+        for kernel in kernels:
             instances = [name for name in result["modules"] if name.split("$")[0] == kernel]
             rows.append(_row(kernel, instances, part, job, result))
         rows.append(_row(TOP, [TOP], part, job, result))

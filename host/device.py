@@ -103,6 +103,9 @@ class Device(Protocol):
     def wait(self, timeout_s: float) -> Completion:
         """Wait for the end; raises DeviceTimeoutError, after which the device is reset."""
 
+    def reset(self) -> None:
+        """Back to idle, memory path included; arguments and the fuse layer's weights are lost."""
+
     def close(self) -> None:
         """Give back what the device holds."""
 

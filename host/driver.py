@@ -3,31 +3,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from recfabric.contract import Contract
-from recfabric.errors import DeviceError, RequestError
+from recfabric.errors import DeviceError, RequestError, UnattributedFaultError
 from recfabric.host.device import (
     MODE_BATCH,
     MODE_LOAD,
     MODE_RUN,
+    Buffer,
     Bytes,
     Completion,
     Cycles,
     Device,
     Status,
 )
+from recfabric.host.tables import TableSet
 from recfabric.kernels.hotpath.batch import DESCRIPTOR, NOT_WRITTEN, RECORD, result_stride
-from recfabric.kernels.hotpath.image import memory_image
+from recfabric.kernels.hotpath.image import check_fit
 
 Rows = npt.NDArray[np.int32]
 BATCH = 64  # requests of one run at most
 _LISTS = 1 << 19  # bytes for the lists of a batch; one request's always fit
 _LINE = 64  # lists of a batch start on a whole beat of the widest port
+_TABLES_OF_A_BATCH = {"descriptor": DESCRIPTOR, "record": RECORD}
 
 
 @dataclass(frozen=True)
@@ -55,33 +58,68 @@ class Query:
     k: int
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A batch whose lists and descriptors lie in the device's memory, in one of two places."""
+
+    queries: Sequence[Query]
+    slot: int
+
+
 class HotPathDriver:
     """A contract's tables in a device's memory, and the requests on top of them.
 
-    ``timeout_s``: of one request; a batch has as much for each. Raises ConfigError where the
-    device's netlist does not fit the contract.
+    ``timeout_s``: of one request; a batch has as much for each. ``scanned``: the consecutive rows
+    that this device scores where it holds a shard of the catalogue; histories, seen lists and
+    answers are in the whole catalogue's rows all the same. Raises ConfigError where the device's
+    netlist does not fit the contract.
     """
 
-    def __init__(self, device: Device, contract: Contract, *, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        device: Device,
+        contract: Contract,
+        *,
+        timeout_s: float = 30.0,
+        scanned: range | None = None,
+    ) -> None:
+        check_fit(contract, device.config)
         self.device, self.contract, self.timeout_s = device, contract, timeout_s
         config = device.config
-        image = memory_image(contract, config)
-        lists = 4 * (config.max_rows + config.max_seen) + 2 * _LINE
         sizes = {"history": 4 * config.max_rows, "seen": 4 * config.max_seen}
-        sizes |= {"result": 8 * config.k_max, "lists": max(lists, _LISTS)}
-        sizes |= {"results": BATCH * result_stride(config.k_max)}
-        sizes |= {"descriptor": BATCH * DESCRIPTOR.itemsize, "record": BATCH * RECORD.itemsize}
-        sizes |= {name: len(region) for name, region in image.items()}
-        self.buffers = {name: device.allocate(size) for name, size in sizes.items()}
-        for name, region in image.items():
-            device.write(self.buffers[name], region)
-        arguments = {name: buffer.address for name, buffer in self.buffers.items()}
-        self._arguments = {n: a for n, a in arguments.items() if n not in ("lists", "results")}
-        self._arguments |= {"n_items": contract.shape.items}
-        self._arguments |= {f"{k}_shift": v for k, v in asdict(contract.shifts).items()}
-        loaded = self._run({"mode": MODE_LOAD}).status
-        if loaded != Status():
-            raise self._error(loaded)
+        self._alone_in = self._allocate(sizes | {"result": 8 * config.k_max})
+        self._slots = {0: self._allocate(self._slot_sizes())}
+        self._scratch = np.zeros(self._slots[0]["lists"].size, np.uint8)
+        self._live, self._spare = TableSet(device), TableSet(device)
+        self._fill(self._live, contract, scanned)
+
+    @property
+    def buffers(self) -> dict[str, Buffer]:
+        """Where everything lies: the tables in use and the lists, by the arguments' names."""
+        return self._alone_in | self._slots[0] | self._live.buffers
+
+    @property
+    def scanned(self) -> range:
+        """The rows that this device scores."""
+        return self._live.scanned or range(self.contract.shape.items)
+
+    def stage(self, contract: Contract, scanned: range | None = None) -> Iterator[None]:
+        """Write another generation of tables beside the one in use; yields after each piece.
+
+        Requests may be sent between two pieces; :meth:`switch` takes the tables into use.
+        """
+        check_fit(contract, self.device.config)
+        yield from self._spare.write(contract, scanned)
+
+    def switch(self, contract: Contract) -> None:
+        """Take the staged tables of a contract into use; nothing may be running."""
+        self._live, self._spare = self._spare, self._live
+        self.contract = contract
+        self._load()
+
+    def restore(self) -> None:
+        """Write the tables in use anew: after a fault nothing in the device is believed."""
+        self._fill(self._live, self.contract, self._live.scanned)
 
     def request(self, history: npt.ArrayLike, seen: npt.ArrayLike, k: int) -> Answer:
         """The k best rows for a history (item rows, repeats allowed) without the seen ones.
@@ -97,70 +135,105 @@ class HotPathDriver:
     def request_many(self, queries: Sequence[Query]) -> list[Answer | Failed]:
         """Many requests, overlapped in the hardware; one entry for each, in order.
 
-        A request the kernel reports a fault for is Failed, the others are answered. A fault that
-        the kernel could not say a request for makes all of its run be sent again, one by one.
-        Raises RequestError for a list beyond the device, DeviceTimeoutError when it hangs.
+        While a batch runs, the next one is written. A request the kernel reports a fault for is
+        Failed, the others are answered. A fault that the kernel could not say a request for makes
+        all of its run be sent again, one by one. Raises RequestError for a list beyond the device,
+        DeviceTimeoutError when it hangs.
         """
         given: list[Answer | Failed] = []
-        while len(given) < len(queries):
-            given += self._batch(queries[len(given) : len(given) + BATCH])
+        ahead = self.prepare(queries[:BATCH]) if queries else None
+        while ahead is not None:
+            batch, ahead = ahead, None
+            self.launch(batch)
+            asked = len(given) + len(batch.queries)
+            if asked < len(queries):
+                ahead = self.prepare(queries[asked : asked + BATCH], 1 - batch.slot)
+            try:
+                given += self.collect(batch)
+            except UnattributedFaultError:
+                given += [self._alone(query) for query in batch.queries]
         return given
 
-    def _batch(self, queries: Sequence[Query]) -> list[Answer | Failed]:
-        """As many of the queries, from the first on, as their lists fit into memory."""
-        lists = np.zeros(self.buffers["lists"].size, np.uint8)
-        descriptors = np.zeros(len(queries), DESCRIPTOR)
+    def prepare(self, queries: Sequence[Query], slot: int = 0) -> Prepared:
+        """Write as many of the queries, from the first on, as a batch's lists have room for.
+
+        ``slot``: 0 or 1; the other one may be running.
+        """
+        if slot not in self._slots:
+            self._slots[slot] = self._allocate(self._slot_sizes())
+        place = self._slots[slot]
+        lists = self._scratch
+        descriptors = np.zeros(min(len(queries), BATCH), DESCRIPTOR)
         stride = result_stride(self.device.config.k_max)
-        place, count = 0, 0
-        for query in queries:
+        end, count = 0, 0
+        for query in queries[:BATCH]:
             found = self._lists(query)
-            if place + sum(_line(4 * len(rows)) for rows in found.values()) > len(lists):
+            if end + sum(_line(4 * len(rows)) for rows in found.values()) > len(lists):
                 break
             entry = descriptors[count]
             for name, value in self._lengths(found, query.k).items():
                 entry[name] = value
-            entry["result"] = self.buffers["results"].address + count * stride
+            entry["result"] = place["results"].address + count * stride
             for name, rows in found.items():
-                entry[name] = self.buffers["lists"].address + place
-                lists[place : place + 4 * len(rows)] = rows.view(np.uint8)
-                place += _line(4 * len(rows))
+                entry[name] = place["lists"].address + end
+                lists[end : end + 4 * len(rows)] = rows.view(np.uint8)
+                end += _line(4 * len(rows))
             count += 1
-        self.device.write(self.buffers["lists"], lists[:place])
-        self.device.write(self.buffers["descriptor"], descriptors[:count].view(np.uint8))
-        fresh = np.full(count * RECORD.itemsize, 0xFF, np.uint8)
-        self.device.write(self.buffers["record"], fresh)
-        completion = self._run({"mode": MODE_BATCH, "count": count}, count)
-        return self._outcomes(queries[:count], completion)
+        self.device.write(place["lists"], lists[:end])
+        self.device.write(place["descriptor"], descriptors[:count].view(np.uint8))
+        self.device.write(place["record"], _fresh_records(count))
+        return Prepared(queries[:count], slot)
 
-    def _outcomes(self, queries: Sequence[Query], completion: Completion) -> list[Answer | Failed]:
-        raw = self.device.read(self.buffers["record"], len(queries) * RECORD.itemsize)
-        records = raw.view(RECORD)
+    def launch(self, batch: Prepared) -> None:
+        """Start a prepared batch; nothing may be running."""
+        place = self._slots[batch.slot]
+        at = {name: place[name].address for name in ("descriptor", "record")}
+        self._start({"mode": MODE_BATCH, "count": len(batch.queries)} | at)
+
+    def collect(self, batch: Prepared, timeout_s: float | None = None) -> list[Answer | Failed]:
+        """Wait for a launched batch and read its outcomes, one for each query.
+
+        Raises DeviceTimeoutError after ``timeout_s`` (None: the driver's, for each request), and
+        UnattributedFaultError where a record was not written or contradicts the status.
+        """
+        count = len(batch.queries)
+        completion = self.device.wait(timeout_s or self.timeout_s * count)
+        place = self._slots[batch.slot]
+        records = self.device.read(place["record"], count * RECORD.itemsize).view(RECORD)
         word = int(np.bitwise_or.reduce(records["status"]))
         if word == NOT_WRITTEN or completion.status != Status.of(word):
-            return [self._alone(query) for query in queries]
+            raise UnattributedFaultError(
+                f"The device '{self.device.name}' did not write every record of a batch of "
+                f"{count}; send its requests again."
+            )
         stride = result_stride(self.device.config.k_max)
-        results = self.device.read(self.buffers["results"], len(queries) * stride)
+        results = self.device.read(place["results"], count * stride)
         clocked = completion.cycles is not None
         given: list[Answer | Failed] = []
-        for i, (query, record) in enumerate(zip(queries, records, strict=True)):
+        for i, (query, record) in enumerate(zip(batch.queries, records, strict=True)):
             status = Status.of(int(record["status"]))
             if status != Status():
                 given.append(Failed(status))
                 continue
             cycles = _cycles(records, i) if clocked else None
-            given.append(_answer(results[i * stride :][: 8 * query.k], query.k, cycles))
+            given.append(self._answer(results[i * stride :][: 8 * query.k], query.k, cycles))
         return given
 
     def _alone(self, query: Query) -> Answer | Failed:
         lists = self._lists(query)
         for name, rows in lists.items():
             if len(rows):
-                self.device.write(self.buffers[name], rows.view(np.uint8))
+                self.device.write(self._alone_in[name], rows.view(np.uint8))
         completion = self._run({"mode": MODE_RUN} | self._lengths(lists, query.k))
         if completion.status != Status():
             return Failed(completion.status)
-        raw = self.device.read(self.buffers["result"], 8 * query.k)
-        return _answer(raw, query.k, completion.cycles)
+        raw = self.device.read(self._alone_in["result"], 8 * query.k)
+        return self._answer(raw, query.k, completion.cycles)
+
+    def _answer(self, raw: Bytes, k: int, cycles: Cycles | None) -> Answer:
+        answer = raw.view("<i4").reshape(k, 2).astype(np.int32)
+        rows, start = answer[:, 0], self.scanned.start
+        return Answer(np.where(rows < 0, rows, rows + start), answer[:, 1], cycles)
 
     def _lists(self, query: Query) -> dict[str, npt.NDArray[np.uint32]]:
         lists = {
@@ -175,6 +248,11 @@ class HotPathDriver:
                     f"The {what} has {len(rows)} items but this device holds {limit}; "
                     "shorten it, or build the hardware for more."
                 )
+        scanned = self._live.scanned
+        if scanned:
+            seen = lists["seen"]
+            inside = (seen >= scanned.start) & (seen < scanned.stop)
+            lists["seen"] = seen[inside] - np.uint32(scanned.start)
         return lists
 
     def _lengths(self, lists: dict[str, npt.NDArray[np.uint32]], k: int) -> dict[str, int]:
@@ -183,9 +261,33 @@ class HotPathDriver:
         lengths = {"n_history": n, "n_seen": len(lists["seen"]), "norm": norm}
         return lengths | {"k": k & 0xFFFF_FFFF}
 
-    def _run(self, arguments: dict[str, int], count: int = 1) -> Completion:
-        self.device.start(self._arguments | arguments)
-        return self.device.wait(self.timeout_s * count)
+    def _slot_sizes(self) -> dict[str, int]:
+        config = self.device.config
+        lists = 4 * (config.max_rows + config.max_seen) + 2 * _LINE
+        sizes = {"lists": max(lists, _LISTS), "results": BATCH * result_stride(config.k_max)}
+        return sizes | {n: BATCH * d.itemsize for n, d in _TABLES_OF_A_BATCH.items()}
+
+    def _allocate(self, sizes: dict[str, int]) -> dict[str, Buffer]:
+        return {name: self.device.allocate(size) for name, size in sizes.items()}
+
+    def _fill(self, tables: TableSet, contract: Contract, scanned: range | None) -> None:
+        for _ in tables.write(contract, scanned):
+            pass
+        self._load()
+
+    def _load(self) -> None:
+        loaded = self._run({"mode": MODE_LOAD}).status
+        if loaded != Status():
+            raise self._error(loaded)
+
+    def _start(self, arguments: dict[str, int]) -> None:
+        lists = {n: b.address for n, b in (self._alone_in | self._slots[0]).items()}
+        own = {name: lists[name] for name in (*self._alone_in, *_TABLES_OF_A_BATCH)}
+        self.device.start(own | self._live.arguments | arguments)
+
+    def _run(self, arguments: dict[str, int]) -> Completion:
+        self._start(arguments)
+        return self.device.wait(self.timeout_s)
 
     def _error(self, status: Status) -> DeviceError:
         return DeviceError(
@@ -194,13 +296,18 @@ class HotPathDriver:
         )
 
 
+def _fresh_records(count: int) -> Bytes:
+    """Records that no kernel has written: each status is NOT_WRITTEN."""
+    return np.full(count * RECORD.itemsize, 0xFF, np.uint8)
+
+
+def list_bytes(query: Query) -> int:
+    """What a query's lists take of a batch's room, at most."""
+    return _line(4 * len(np.asarray(query.history))) + _line(4 * len(np.asarray(query.seen)))
+
+
 def _line(size: int) -> int:
     return -(-size // _LINE) * _LINE
-
-
-def _answer(raw: Bytes, k: int, cycles: Cycles | None) -> Answer:
-    answer = raw.view("<i4").reshape(k, 2)
-    return Answer(answer[:, 0].astype(np.int32), answer[:, 1].astype(np.int32), cycles)
 
 
 def _cycles(records: npt.NDArray[np.void], i: int) -> Cycles:

@@ -26,12 +26,14 @@ from recfabric.kernels.hotpath.batch import DESCRIPTOR, RECORD
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.hotpath.image import PAGE, share_names, unpack_rows
 from recfabric.kernels.hotpath.model import HotPath
+from recfabric.kernels.scatter.model import unpack_edges
 from recfabric.kernels.topk.model import port_rows
 
-_TABLES = ("message", "key", "value", "bias", "weight")
+_TABLES = ("message", "key", "value", "bias", "weight", "edge")
 _NOTHING = np.zeros(0, "<u4")
-_SHIFTS = ("gather", "logit", "attention", "fuse", "term")
-_DECODED_FROM = (*_TABLES, "n_items", *(f"{name}_shift" for name in _SHIFTS))
+_NO_BYTES = np.zeros(0, np.uint8)
+_SHIFTS = tuple(SHIFT_LIMITS)
+_DECODED_FROM = (*_TABLES, "n_items", "n_rows", *(f"{name}_shift" for name in _SHIFTS))
 
 
 class SoftDevice:
@@ -47,7 +49,7 @@ class SoftDevice:
         self.config = config
         self._memory: dict[int, Bytes] = {}
         self._next = PAGE
-        self._arguments: dict[str, int] = {}
+        self._arguments: dict[str, int] = {"n_rows": 0}
         self._model: HotPath | None = None
         self._decoded_for: tuple[int, ...] = ()
         self._fuse: tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]] | None = None
@@ -101,13 +103,18 @@ class SoftDevice:
         """Forget all memory."""
         self._memory.clear()
 
+    def reset(self) -> None:
+        """Forget arguments, weights and a run in hand, as a kernel's reset does; memory stays."""
+        self._arguments = {"n_rows": 0}
+        self._model = self._fuse = self._completion = None
+
     def _bad_argument(self) -> bool:
         """Whether an argument that all requests share is out of its range."""
         a = self._arguments
         return not (
             a["mode"] in (MODE_RUN, MODE_BATCH)
             and all(0 <= a[f"{n}_shift"] <= limit for n, limit in SHIFT_LIMITS.items())
-            and 1 <= a["n_items"] <= 1 << 24
+            and 1 <= a["n_items"] <= (self.config.edge_items or 1 << 24)
             and (a["mode"] == MODE_RUN or 1 <= a["count"] <= 1 << 24)
         )
 
@@ -150,9 +157,10 @@ class SoftDevice:
         a = self._arguments
         history = self._list("history", a["n_history"])
         seen = self._list("seen", a["n_seen"]).astype(np.int32)
-        bad_row = bool((history >= a["n_items"]).any())
+        known = history < (a["n_rows"] or a["n_items"])
+        bad_row = not known.all()
         rows, scores = self._hot_path().answer(
-            np.where(history < a["n_items"], history, 0).astype(np.int64), a["norm"], seen, a["k"]
+            np.where(known, history, 0).astype(np.int64), a["norm"], seen, a["k"]
         )
         answer = np.stack([rows.astype("<i4"), scores.astype("<i4")], axis=1)
         self._view(a["result"], 8 * a["k"])[:] = answer.reshape(-1).view(np.uint8)
@@ -169,19 +177,22 @@ class SoftDevice:
 
     def _hot_path(self) -> HotPath:
         a, c = self._arguments, self.config
-        places = tuple(a[name] for name in (*_DECODED_FROM, *share_names(c)))
+        places = tuple(a.get(name, 0) for name in (*_DECODED_FROM, *share_names(c)))
         if self._model is not None and self._decoded_for == places:
             return self._model
         if self._fuse is None:
             raise DeviceError("The fuse layer's weights were never loaded (mode 1).")
-        n = a["n_items"]
-        rows = {t: self._rows(t, t, n, c.row_bytes(t)) for t in ("message", "key", "value")}
+        n, whole = a["n_items"], a["n_rows"] or a["n_items"]
+        rows = {t: self._rows(t, t, whole, c.row_bytes(t)) for t in ("message", "key", "value")}
         rows["item"] = np.empty((n, c.dim), np.int8)
         shares = port_rows(n, ports=c.scan_ports, lanes=c.port_lanes)
         for name, share in zip(share_names(c), shares, strict=True):
             rows["item"][share] = self._rows(name, "item", len(share), c.dim * c.item_bits // 8)
+        edge_item, edge_weight = self._edges(whole)
         self._model = HotPath(
             **rows,
+            edge_item=edge_item,
+            edge_weight=edge_weight,
             bias=self._memory[a["bias"]][: 2 * n].view("<i2"),
             fuse_weight=self._fuse[0],
             fuse_bias=self._fuse[1],
@@ -190,6 +201,12 @@ class SoftDevice:
         )
         self._decoded_for = places
         return self._model
+
+    def _edges(self, count: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]]:
+        """Targets and weights of the items' edges: (N, config.edges) each."""
+        size = self.config.edge_row_bytes
+        raw = self._memory[self._arguments["edge"]][: count * size] if size else _NO_BYTES
+        return unpack_edges(raw.view("<u4").reshape(count, self.config.edges))
 
     def _rows(
         self, region: str, table: str, count: int, row_bytes: int

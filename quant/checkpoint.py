@@ -30,12 +30,16 @@ PARTS = ("train", "valid", "test")
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A trained model, the split it was trained on, the items' names and the run's record."""
+    """A trained model, the split it was trained on, the items' names and the run's record.
+
+    ``users``: their names, or none in a folder of before they were kept.
+    """
 
     model: QuantHybrid
     split: Split
     items: tuple[str, ...]
     record: Mapping[str, Any]
+    users: tuple[str, ...] = ()
 
     def save(self, out: Path) -> None:
         """Write the run folder; its files appear together when all are written."""
@@ -59,6 +63,7 @@ class Checkpoint:
             with np.load(run / "split.npz", allow_pickle=False) as a:
                 lists = {p: Ragged(a[f"{p}_indptr"], a[f"{p}_values"]) for p in PARTS}
                 items = tuple(a["items"].tolist())
+                users = tuple(a["users"].tolist()) if "users" in a.files else ()
                 split = Split(protocol=str(a["protocol"]), items=len(items), **lists)
         except FileNotFoundError as error:
             raise DataError(
@@ -68,7 +73,7 @@ class Checkpoint:
             raise DataError(
                 f"The run folder {run} is damaged ({str(error).splitlines()[0]}); train again."
             ) from None
-        return cls(model, split, items, record)
+        return cls(model, split, items, record, users)
 
 
 def _pack(model: QuantHybrid) -> dict[str, Any]:
@@ -97,6 +102,8 @@ def _unpack(packed: Mapping[str, Any]) -> QuantHybrid:
 def _arrays(checkpoint: Checkpoint) -> dict[str, Any]:
     split = checkpoint.split
     arrays: dict[str, Any] = {"protocol": split.protocol, "items": np.array(checkpoint.items)}
+    if checkpoint.users:
+        arrays["users"] = np.array(checkpoint.users)
     for part in PARTS:
         lists: Ragged = getattr(split, part)
         arrays |= {f"{part}_indptr": lists.indptr, f"{part}_values": lists.values}

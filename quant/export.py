@@ -57,11 +57,15 @@ def to_contract(checkpoint: Checkpoint) -> Contract:
     formats = model.formats
     values = _values(model) | {"popularity": checkpoint.split.popularity}
     types = {"bias": np.int16, "norm": np.uint16, "fuse_bias": np.int32, "popularity": np.uint32}
-    tensors = {
+    types |= {"edge_item": np.int32}
+    weight = _integers(values["edge"], formats.edge)
+    values |= {"edge_item": np.where(weight != 0, model.target.numpy(), 0)}
+    tensors = {"edge_weight": weight.astype(np.int8)} | {
         f.name: _integers(values[f.name], getattr(formats, f.name, None)).astype(
             types.get(f.name, np.int8)
         )
         for f in fields(Tensors)
+        if f.name != "edge_weight"
     }
     record = checkpoint.record
     kept = ("data", "protocol", "seed", "config", "encoder", "versions")
@@ -71,6 +75,7 @@ def to_contract(checkpoint: Checkpoint) -> Contract:
             dim=model.sizes.dim,
             heads=model.sizes.heads,
             max_history=len(model.norm) - 1,
+            edges=model.sizes.edges,
         ),
         formats=formats,
         tensors=Tensors(**tensors),
@@ -96,6 +101,7 @@ def to_requests(checkpoint: Checkpoint) -> Requests:
         targets=take(split.test, users),
         ids=ids,
         scores=_of_ids(scores, ids),
+        users=tuple(checkpoint.users[user] for user in users) if checkpoint.users else (),
     )
 
 

@@ -5,7 +5,9 @@ Every table depends on items alone, so a user is nothing but a history:
 
     u = n^-1/2 sum_i message[i]              LightGCN's user vector, layers and degrees merged
     a = sum_i softmax2(u . key[i]) value[i]  for each head, over the history's texts
-    score_j = (W [u; a] + b) . item[j] + bias[j]
+    score_j = (W [u; a] + b) . item[j] + bias[j] + n^-1/2 sum_i edge[i, j]
+
+Of ``edge`` an item i has E entries that are not 0: the item-item edges.
 
 ``key`` and ``value`` are projections of a language model's item vectors; ``key`` absorbs
 ``log2(e) / sqrt(D / heads)``, so that the logits are exponents of 2, as in the hardware.
@@ -13,6 +15,7 @@ Every table depends on items alone, so a user is nothing but a history:
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -31,13 +34,25 @@ ANSWER_SHARE = 0.01  # of the attention in the fused vector, at the start
 
 
 class Tables(NamedTuple):
-    """What the hot path reads: ``message``, ``key``, ``value``, ``item`` (I, D), ``bias`` (I,)."""
+    """What the hot path reads: ``message``, ``key``, ``value``, ``item`` (I, D), ``bias`` (I,) and
+    ``edge`` (I, E), the weights of the item-item edges."""
 
     message: Tensor
     key: Tensor
     value: Tensor
     item: Tensor
     bias: Tensor
+    edge: Tensor
+
+
+class Start(NamedTuple):
+    """A linear item-item model as rank D and E edges an item: ``left``, ``right`` (I, D), whose
+    product it is, ``target`` int64 (I, E), distinct in a row or -1, ``weight`` (I, E), 0 there."""
+
+    left: Tensor
+    right: Tensor
+    target: Tensor
+    weight: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +89,24 @@ def pool(table: Tensor, edges: Edges, weight: Tensor | None = None) -> Tensor:
     return bag(edges.item, table, edges.start, mode="sum", per_sample_weights=weight)
 
 
+def scatter(weight: Tensor, target: Tensor, edges: Edges, some: Tensor | None = None) -> Tensor:
+    """(R, I): the sum over each history of the item-item edges that end at an item.
+
+    ``weight`` (I, E), ``target`` int64 (I, E): the item each edge of a row ends at, -1 where the
+    weight is 0; ``some``: the items (C,) wanted, for (R, C).
+    """
+    requests, items = len(edges.length), len(weight)
+    column = target.clamp(min=0).index_select(0, edges.item)
+    values = weight.index_select(0, edges.item)
+    if some is not None:
+        place = torch.full((items,), len(some)).index_copy(0, some, torch.arange(len(some)))
+        column, items = place[column], len(some) + 1  # the last column is for all others
+    flat = edges.row[:, None] * items + column
+    total = weight.new_zeros(requests * items).index_add(0, flat.reshape(-1), values.reshape(-1))
+    total = total.view(requests, items)
+    return total if some is None else total[:, :-1]
+
+
 def logits(query: Tensor, key: Tensor, edges: Edges, heads: int) -> Tensor:
     """(E, heads): each request's query (R, D) times the keys of its history."""
     product = query.index_select(0, edges.row) * key.index_select(0, edges.item)
@@ -97,12 +130,14 @@ def attend(weight: Tensor, value: Tensor, edges: Edges) -> Tensor:
 
 @dataclass(frozen=True)
 class HybridSizes:
-    """``items`` I, ``dim`` D, ``heads``, ``layers`` of two-hop propagation of the item tables."""
+    """``items`` I, ``dim`` D, ``heads``, ``layers`` of two-hop propagation of the item tables,
+    ``edges`` E of each item."""
 
     items: int
     dim: int
     heads: int
     layers: int
+    edges: int = 0
 
 
 class TextProjection(nn.Module):
@@ -147,6 +182,7 @@ class Hybrid(nn.Module):
     """
 
     graph: Tensor
+    target: Tensor
 
     def __init__(
         self, sizes: HybridSizes, graph: Tensor, degree: Tensor, features: Tensor | None
@@ -162,24 +198,50 @@ class Hybrid(nn.Module):
         self.text = TextProjection(sizes, features)
         self.fuse = nn.Linear(2 * sizes.dim, sizes.dim)
         self.bias = nn.Parameter(torch.zeros(sizes.items))
+        self.edge = nn.Parameter(torch.zeros(sizes.items, sizes.edges))
+        self.target = nn.Buffer(torch.full((sizes.items, sizes.edges), -1))
         self.propagate = Propagate()
         with torch.no_grad():
             identity = torch.eye(sizes.dim)
             self.fuse.weight.copy_(torch.cat([identity, ANSWER_SHARE * identity], 1))
             self.fuse.bias.zero_()
 
-    def start_from(self, left: Tensor, right: Tensor) -> None:
-        """Start at scores ``n^-1/2 sum_i left[i] . right[j]``; both (I, D).
+    def start_from(self, start: Start, sharpness: float) -> None:
+        """Start at ``sharpness`` times the scores of a linear model, times ``n^-1/2``.
 
         The attention starts as the texts' prediction of the user's vector, at its size for a
         history of mean length.
         """
         users = self.graph.shape[0] - self.sizes.items
         length = float(self.root.square().sum()) / max(users, 1)
+        left = start.left * sharpness**0.5
         with torch.no_grad():
             self.message.copy_(left * self.root)
-            self.item.copy_(right)
+            self.item.copy_(start.right * sharpness**0.5)
+            self.edge.copy_(start.weight * sharpness)
+            self.target.copy_(start.target)
         self.text.start_from(left * max(length, 1.0) ** 0.5)
+
+    def rotated(self) -> Hybrid:
+        """The same scores from a copy with other axes, drawn at random.
+
+        The user's vector turns within each head, the items' apart from it; keys and the fuse layer
+        turn back. A table's entries are then about equally spread over its columns, which a
+        quantizer with one scale and few levels needs.
+        """
+        dim, heads = self.sizes.dim, self.sizes.heads
+        turns = [torch.linalg.qr(torch.randn(dim // heads, dim // heads))[0] for _ in range(heads)]
+        user = torch.block_diag(*turns)  # type: ignore[no-untyped-call]
+        item = torch.linalg.qr(torch.randn(dim, dim))[0]
+        model = copy.deepcopy(self, {id(self.graph): self.graph})  # sparse tensors do not copy
+        with torch.no_grad():
+            model.message.copy_(self.message @ user)
+            model.item.copy_(self.item @ item)
+            model.text.key.weight.copy_(user.T @ self.text.key.weight)
+            both = torch.block_diag(user, torch.eye(dim))  # type: ignore[no-untyped-call]
+            model.fuse.weight.copy_(item.T @ self.fuse.weight @ both)
+            model.fuse.bias.copy_(item.T @ self.fuse.bias)
+        return model
 
     def tables(self) -> Tables:
         """The merged tables: layers summed by their weights, degree factors folded in."""
@@ -194,17 +256,23 @@ class Hybrid(nn.Module):
             total = total + x[users:] * weight[layer]
         message, item = total.chunk(2, 1)
         key, value = self.text()
-        return Tables(message / self.root, key, value, item, self.bias)
+        return Tables(
+            message / self.root, key, value, item, self.bias, self.edge * (self.target >= 0)
+        )
 
-    def forward(self, edges: Edges, tables: Tables | None = None) -> Tensor:
-        """(R, I): the scores of the whole catalogue for R histories."""
+    def forward(
+        self, edges: Edges, tables: Tables | None = None, some: Tensor | None = None
+    ) -> Tensor:
+        """(R, I): the scores of the catalogue, or (R, C) of ``some`` items, for R histories."""
         t = tables or self.tables()
         norm = edges.length.clamp(min=1).float().rsqrt()[:, None]
         user = norm * pool(t.message, edges)
         weight = softmax2(logits(user, t.key, edges, self.sizes.heads), edges)
         answer = attend(weight, t.value, edges)
         fused: Tensor = self.fuse(torch.cat([user, answer], 1))
-        return torch.addmm(t.bias, fused, t.item.T)
+        item, bias = (t.item, t.bias) if some is None else (t.item[some], t.bias[some])
+        scores = torch.addmm(bias, fused, item.T)
+        return scores + norm * scatter(t.edge, self.target, edges, some)
 
 
 def _covariance(rows: npt.NDArray[np.float64]) -> Tensor:

@@ -29,3 +29,17 @@ def latest(lists: Ragged, longest: int) -> Ragged:
     indptr = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
     offset = np.arange(indptr[-1]) - np.repeat(indptr[1:], length)
     return Ragged(indptr, lists.values[np.repeat(lists.indptr[1:], length) + offset])
+
+
+def windows(lists: Ragged, size: int) -> Ragged:
+    """Each list in windows of at most ``size`` consecutive entries, each half over the next."""
+    step = max(size // 2, 1)
+    length = np.diff(lists.indptr)
+    count = np.where(length > 0, np.maximum(-(-(length - step) // step), 1), 0)
+    owner = np.repeat(np.arange(len(lists)), count)
+    number = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    start = lists.indptr[owner] + number * step
+    end = np.minimum(start + size, lists.indptr[owner + 1])
+    indptr = np.concatenate([[0], np.cumsum(end - start)]).astype(np.int64)
+    offset = np.arange(indptr[-1]) - np.repeat(indptr[:-1], end - start)
+    return Ragged(indptr, lists.values[np.repeat(start, end - start) + offset])

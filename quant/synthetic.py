@@ -14,12 +14,18 @@ TASTES = ("calm", "loud", "strange", "bright", "slow")
 
 
 def synthetic_dataset(
-    users: int = 60, items: int = 40, *, seed: int = 0, texts: bool = True
+    users: int = 60,
+    items: int = 40,
+    *,
+    seed: int = 0,
+    texts: bool = True,
+    most: int | None = None,
 ) -> Dataset:
     """Users of five tastes who mostly meet items of their own; deterministic for a seed.
 
-    Each user meets between 5 and ``items // 2`` distinct items, with ratings and ascending
-    timestamps; every item is met by nobody or more. With ``texts`` each item is described.
+    Each user meets between 5 and ``most`` (``items // 2`` by default) distinct items, with ratings
+    and ascending timestamps; every item is met by nobody or more. With ``texts`` each item is
+    described.
     Raises ConfigError below 1 user or 10 items.
     """
     if users < 1 or items < 10:
@@ -31,7 +37,7 @@ def synthetic_dataset(
     met = []
     for user in range(users):
         odds = appeal * np.where(taste_of_item == taste_of_user[user], 8.0, 1.0)
-        count = int(rng.integers(5, max(6, items // 2 + 1)))
+        count = int(rng.integers(5, max(6, (most or items // 2) + 1)))
         met.append(rng.choice(items, size=count, replace=False, p=odds / odds.sum()))
     item = np.concatenate(met).astype(np.int32)
     user_of = np.repeat(np.arange(users, dtype=np.int32), [len(one) for one in met])

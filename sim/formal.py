@@ -80,6 +80,13 @@ PROOFS = (
     Proof("rf_topk_array_properties", {"KMax": 3}),
     Proof("rf_topk_array_properties", {"KMax": 1}),
     Proof("rf_topk_array_properties", {"KMax": 5}, base=4),
+    Proof("rf_scatter_array_properties"),
+    Proof("rf_scatter_array_properties", {"Depth": 2, "SumBits": 18}, base=4),
+    Proof("rf_scatter_issue_properties", base=5),
+    Proof("rf_scatter_issue_properties", {"Banks": 4}, base=3),
+    Proof("rf_scatter_terms_properties", base=9),
+    Proof("rf_scatter_terms_properties", {"Lanes": 2, "Banks": 2}, base=9),
+    Proof("rf_scatter_terms_properties", {"Lanes": 2, "Banks": 8}, base=5),
 )
 
 

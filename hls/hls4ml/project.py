@@ -2,8 +2,9 @@
 """From a contract to an hls4ml project: the layer list, the precisions, the files.
 
 The hot path is one graph: ``history``, ``history_count`` -> gather -> attention -> concatenation
--> hls4ml's own Dense -> requantisation -> top k with ``seen``, ``seen_count``. Everything comes
-from the contract; no converter of hls4ml is involved.
+-> hls4ml's own Dense -> requantisation -> top k with ``seen``, ``seen_count``. Where the contract
+has edges, a scatter of the history's beside it adds to the scores. Everything comes from the
+contract; no converter of hls4ml is involved.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from hls4ml.utils.config import create_config
 
 from recfabric.bitstreams.boards import Board, board
 from recfabric.bitstreams.parts import PARTS
-from recfabric.contract import Contract, FixedPoint
+from recfabric.contract import MESSAGE_BITS, Contract, FixedPoint
 from recfabric.errors import ConfigError
 from recfabric.hls.hls4ml import layers
+from recfabric.kernels.scatter.model import pack_edges
 
 NAME = "recfabric_hotpath"  # the top function
 INPUTS = ("history", "history_count", "seen", "seen_count")
@@ -32,7 +34,8 @@ COUNT = FixedPoint(False, 16, 0)
 INTEGER = FixedPoint(True, 32, 0)
 IO_TYPES = ("io_parallel", "io_stream")
 Rows = npt.NDArray[Any]
-_PACKET = 16  # ids a beat of 512 bits brings
+_PACKET = 16  # ids or edges a beat of 512 bits brings
+_SUM_BITS = 18  # of an item's sum of edges, on the chip
 _BRAM36_BITS = 36 * 1024
 
 
@@ -87,6 +90,10 @@ def graph(
     if config.memory:
         for variable in tables(model):
             variable.storage = "bram"  # hls4ml's word for an argument of the top function
+    if contract.shape.edges:
+        # One number an item, written and read in order: a short FIFO, no array of registers.
+        (scatter,) = (layer for layer in model.get_layers() if layer.name == "scatter")
+        scatter.get_output_variable().pragma = ("stream", 2)
     return model
 
 
@@ -138,7 +145,9 @@ def write_vectors(folder: Path, inputs: Iterable[Rows], answers: Iterable[Rows])
 
 def tables(model: ModelGraph) -> list[Any]:
     """The weight variables that stand in memory: all of N rows."""
+    names: dict[str, tuple[str, ...]]
     names = {"gather": ("message",), "attention": ("key", "value"), "topk": ("item", "bias")}
+    names |= {"scatter": ("edge",)}
     found = []
     for layer in model.get_layers():
         found += [layer.get_weights(name) for name in names.get(layer.name, ())]
@@ -154,8 +163,14 @@ def check(contract: Contract, config: HlsConfig) -> None:
             f"The tables of {contract.shape.items} items need {need:,} bytes but the board "
             f"{where.title} has {where.memory_bytes:,}; choose a board with more memory."
         )
+    sums = -(-_SUM_BITS * contract.shape.items // 8) if contract.shape.edges else 0
     if not config.memory:
-        _check_on_chip(need, where)
+        _check_on_chip(need + sums, where)
+    elif where.part in PARTS and sums > _block_ram(where):
+        raise ConfigError(
+            f"The sums of edges of {contract.shape.items} items need {sums:,} bytes but the block "
+            f"RAM of the board {where.title} has {_block_ram(where):,}; choose a larger board."
+        )
     for name, form in _formats(contract).items():
         if form.width > 32:
             raise ConfigError(
@@ -174,7 +189,7 @@ def _check_on_chip(need: int, where: Board) -> None:
             f"How much memory the chip of the board {where.title} has is not known here; keep the "
             "tables in the board's memory."
         )
-    have = PARTS[where.part].bram36 * _BRAM36_BITS // 8
+    have = _block_ram(where)
     if need > have:
         raise ConfigError(
             f"The tables need {need:,} bytes but the block RAM of the board {where.title} has "
@@ -182,9 +197,19 @@ def _check_on_chip(need: int, where: Board) -> None:
         )
 
 
+def _block_ram(where: Board) -> int:
+    """Bytes of block RAM on a board's chip, whose part is in PARTS."""
+    return PARTS[where.part].bram36 * _BRAM36_BITS // 8
+
+
 def table_bytes(contract: Contract) -> int:
-    """Bytes of the five tables as C arrays: a byte an element, two a bias."""
-    return contract.shape.items * (4 * contract.shape.dim + 2)
+    """Bytes of the tables as C arrays: a byte an element, two a bias, four a slot for an edge."""
+    return contract.shape.items * (4 * contract.shape.dim + 2 + 4 * _slots(contract))
+
+
+def _slots(contract: Contract) -> int:
+    """Slots for edges of an item: whole beats."""
+    return -(-contract.shape.edges // _PACKET) * _PACKET
 
 
 def layer_list(contract: Contract, config: HlsConfig) -> list[dict[str, Any]]:
@@ -229,10 +254,11 @@ def layer_list(contract: Contract, config: HlsConfig) -> list[dict[str, Any]]:
             bias_data=t.fuse_bias * f.fuse_bias.scale,
         ),
         _layer("RfRequantise", "fused", ["fuse"], shift=s.fuse, relu=False),
+        *_scatter(contract, ids),
         _layer(
             "RfTopK",
             "topk",
-            ["fused", "seen", "seen_count"],
+            ["fused", "seen", "seen_count", *(["scatter"] if contract.shape.edges else [])],
             item_data=t.item,
             bias_data=t.bias,
             k=config.k,
@@ -240,6 +266,17 @@ def layer_list(contract: Contract, config: HlsConfig) -> list[dict[str, Any]]:
             bits=f.item.width,
         ),
     ]
+
+
+def _scatter(contract: Contract, ids: list[str]) -> list[dict[str, Any]]:
+    """The layer of a contract's edges; none without edges."""
+    if not contract.shape.edges:
+        return []
+    t = contract.tensors
+    words = np.zeros((contract.shape.items, _slots(contract)), np.uint32)
+    words[:, : contract.shape.edges] = pack_edges(t.edge_item, t.edge_weight)
+    shift = contract.shifts.scatter
+    return [_layer("RfScatter", "scatter", [*ids], edge_data=words, norm_data=t.norm, shift=shift)]
 
 
 def _layer(kind: str, name: str, inputs: list[str], **attributes: object) -> dict[str, Any]:
@@ -266,7 +303,10 @@ def _formats(contract: Contract) -> dict[str, FixedPoint]:
     f = contract.formats
     # The fuse layer's sums have the bias' format: 32 bits, which the contract guarantees.
     states = {"gather": f.state, "attention": f.state, "both": f.state}
-    return {**states, "fuse": f.fuse_bias, "fused": f.fused, "weight": f.fuse_weight}
+    ours = {**states, "fuse": f.fuse_bias, "fused": f.fused, "weight": f.fuse_weight}
+    if contract.shape.edges:
+        ours["scatter"] = FixedPoint(True, MESSAGE_BITS, f.score.frac)
+    return ours
 
 
 def layer_formats(contract: Contract) -> dict[str, FixedPoint]:

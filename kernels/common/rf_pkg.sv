@@ -56,6 +56,22 @@ package rf_pkg;
     logic [7:0]  term_shift;  // left shift of the per-item term
   } topk_cmd_t;
 
+  // An edge as it lies in memory, the target in the low bits; one of weight 0 is none.
+  parameter int unsigned EdgeTargetBits = 24;
+  parameter int unsigned EdgeWeightBits = 8;
+  parameter int unsigned EdgeTermBits = 24;  // what an item's edges add to its score
+  typedef struct packed {
+    logic signed [EdgeWeightBits-1:0] weight;
+    logic [EdgeTargetBits-1:0]        target;  // item row
+  } edge_t;
+
+  typedef struct packed {
+    logic [31:0]         items;  // of the catalogue, 1 to the entries of an array
+    logic [15:0]         rows;   // of the history, 0 to MaxRows
+    logic [7:0]          shift;
+    logic [NormBits-1:0] norm;
+  } scatter_cmd_t;
+
   typedef struct packed {
     logic signed [ScoreBits-1:0] score;
     logic [IdBits-1:0]           id;
@@ -76,7 +92,7 @@ package rf_pkg;
     DestMessage,
     DestKey,
     DestValue,
-    DestSeen,
+    DestEdge,
     DestTerm,
     DestItem,
     DestWeight
@@ -98,12 +114,15 @@ package rf_pkg;
     logic [63:0] bias;
     logic [63:0] weight;
     logic [31:0] n_items;
+    logic [31:0] n_rows;
     logic [31:0] mode;
     logic [31:0] gather_shift;
     logic [31:0] logit_shift;
     logic [31:0] attention_shift;
     logic [31:0] fuse_shift;
     logic [31:0] term_shift;
+    logic [63:0] edges;
+    logic [31:0] scatter_shift;
     logic [63:0] descriptor;
     logic [63:0] record;
     logic [31:0] count;

@@ -80,6 +80,10 @@ OFFSETS = {
     "item14_hi": 0x1C0,
     "item15_lo": 0x1C8,
     "item15_hi": 0x1CC,
+    "edge_lo": 0x1D4,
+    "edge_hi": 0x1D8,
+    "scatter_shift": 0x1E0,
+    "n_rows": 0x1F0,
 }
 
 # name: what it holds
@@ -161,6 +165,10 @@ DESCRIPTIONS = {
     "item14_hi": "item table, or the share of each scan port, rows without gaps, 4 KiB aligned",
     "item15_lo": "item table, or the share of each scan port, rows without gaps, 4 KiB aligned",
     "item15_hi": "item table, or the share of each scan port, rows without gaps, 4 KiB aligned",
+    "edge_lo": "rows of edges of the items: uint24 target row and int8 weight, 4 KiB aligned",
+    "edge_hi": "rows of edges of the items: uint24 target row and int8 weight, 4 KiB aligned",
+    "scatter_shift": "right shift of the messages along edges",
+    "n_rows": "rows of message, key and value table where a shard scans fewer items; 0: n_items",
 }
 
 # register: field: (lowest bit, width)
@@ -202,4 +210,49 @@ FIELDS = {
     "ports": {
         "count": (0, 5),
     },
+}
+
+# argument: (byte offset, bits)
+ARGUMENTS = {
+    "message": (0x10, 64),
+    "key": (0x1C, 64),
+    "value": (0x28, 64),
+    "descriptor": (0x34, 64),
+    "record": (0x40, 64),
+    "weight": (0x4C, 64),
+    "history": (0x58, 64),
+    "seen": (0x64, 64),
+    "result": (0x70, 64),
+    "n_items": (0x7C, 32),
+    "n_history": (0x84, 32),
+    "n_seen": (0x8C, 32),
+    "k": (0x94, 32),
+    "norm": (0x9C, 32),
+    "mode": (0xA4, 32),
+    "gather_shift": (0xAC, 32),
+    "logit_shift": (0xB4, 32),
+    "attention_shift": (0xBC, 32),
+    "fuse_shift": (0xC4, 32),
+    "term_shift": (0xCC, 32),
+    "count": (0xF8, 32),
+    "bias": (0x108, 64),
+    "item": (0x114, 64),
+    "item1": (0x120, 64),
+    "item2": (0x12C, 64),
+    "item3": (0x138, 64),
+    "item4": (0x144, 64),
+    "item5": (0x150, 64),
+    "item6": (0x15C, 64),
+    "item7": (0x168, 64),
+    "item8": (0x174, 64),
+    "item9": (0x180, 64),
+    "item10": (0x18C, 64),
+    "item11": (0x198, 64),
+    "item12": (0x1A4, 64),
+    "item13": (0x1B0, 64),
+    "item14": (0x1BC, 64),
+    "item15": (0x1C8, 64),
+    "edge": (0x1D4, 64),
+    "scatter_shift": (0x1E0, 32),
+    "n_rows": (0x1F0, 32),
 }

@@ -10,6 +10,8 @@ from typing import Any
 from recfabric.contract import Contract, Shape
 from recfabric.errors import ConfigError
 
+MAX_EDGE_ITEMS = 1 << 20
+
 _CHOICES: dict[str, tuple[int, ...]] = {
     "dim": (16, 32, 64, 128, 256),
     "heads": (1, 2, 4),
@@ -25,7 +27,11 @@ _RANGES: dict[str, tuple[int, int]] = {
     "max_seen": (2, 32768),
     "k_max": (1, 128),
     "max_burst": (1, 256),
+    "edges": (0, 128),
+    "edge_items": (0, MAX_EDGE_ITEMS),
 }
+_EDGE_BITS = 32
+_MIN_BANKS = 16  # of the array that edges are added into
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,9 @@ class HotPathConfig:
     list; ``k_max``: most answers; ``pe``, ``simd``: folding of the fuse layer;
     ``requant_lanes``: elements requantised a cycle; ``fifo_depth``: beats asked for ahead;
     ``max_burst``: beats of an AXI burst; ``scan_ports``: AXI4 ports that the items come through,
-    beside the first one where there are several.
+    beside the first one where there are several; ``edges``: slots for item-item edges an item,
+    whole beats of them (0: no rf_scatter in the netlist); ``edge_items``: entries of its array of
+    scores on the chip, the largest catalogue.
     """
 
     dim: int = 64
@@ -56,6 +64,8 @@ class HotPathConfig:
     fifo_depth: int = 256
     max_burst: int = 16
     scan_ports: int = 1
+    edges: int = 0
+    edge_items: int = 0
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -94,18 +104,44 @@ class HotPathConfig:
                 raise ConfigError(
                     f"The hardware's {name} of {getattr(self, name)} does not divide {whole}."
                 )
+        self._check_edges()
+
+    def _check_edges(self) -> None:
+        if (self.edges == 0) != (self.edge_items == 0):
+            raise ConfigError(
+                f"The hardware's edges of {self.edges} and edge_items of {self.edge_items} must "
+                "both be 0 or both not."
+            )
+        lows = {"edges": self.beat_bits // _EDGE_BITS, "edge_items": 2 * self.edge_banks}
+        for name, low in lows.items() if self.edges else ():
+            value = getattr(self, name)
+            if value < low or value & (value - 1):
+                raise ConfigError(
+                    f"The hardware's {name} of {value} is no power of two of at least {low}."
+                )
 
     @classmethod
     def for_contract(cls, contract: Contract, **parameters: int) -> HotPathConfig:
-        """A netlist that fits a contract: element widths rounded up to what memory holds."""
+        """A netlist that fits a contract: element widths rounded up to what memory holds.
+
+        Where the contract has edges, their slots are rounded up to whole beats and the array to a
+        power of two. Raises ConfigError for a catalogue that is too large for it.
+        """
         f = contract.formats
         widths = {
             f"{name}_bits": 4 if getattr(f, name).width <= 4 else 8
             for name in ("message", "key", "value", "item")
         }
-        return cls(
-            **{"dim": contract.shape.dim, "heads": contract.shape.heads, **widths, **parameters}
-        )
+        return cls.for_shape(contract.shape, **(widths | parameters))
+
+    @classmethod
+    def for_shape(cls, shape: Shape, **parameters: int) -> HotPathConfig:
+        """A netlist for contracts of a shape, with their edges; raises as :meth:`for_contract`."""
+        sizes = {"dim": shape.dim, "heads": shape.heads, **parameters}
+        if shape.edges or sizes.get("edges"):
+            plain = {n: v for n, v in sizes.items() if n not in ("edges", "edge_items")}
+            sizes = _edge_sizes(shape, cls(**plain)) | sizes
+        return cls(**sizes)
 
     @classmethod
     def read(cls, pairs: Sequence[str]) -> dict[str, int]:
@@ -144,6 +180,16 @@ class HotPathConfig:
         """Items that the scan takes at a time."""
         return self.scan_ports * self.port_lanes
 
+    @property
+    def edge_banks(self) -> int:
+        """Banks of the array that edges are added into: an item's is its row modulo these."""
+        return max(_MIN_BANKS, self.lanes)
+
+    @property
+    def edge_row_bytes(self) -> int:
+        """Bytes from one row of edges to the next: whole beats."""
+        return self.edges * _EDGE_BITS // 8
+
     def row_bytes(self, table: str) -> int:
         """Bytes from one row of a gathered table to the next: whole beats."""
         bits = self.dim * int(getattr(self, f"{table}_bits"))
@@ -152,13 +198,13 @@ class HotPathConfig:
     def bound_beats(self, shape: Shape, history: int) -> float:
         """The memory bound of one request, in beats of a port and therefore in cycles.
 
-        The bytes that must be read, whatever the design: history x (the three tables' rows and
-        a 4-byte id) + items x a row of the item table, over the ports that share them; biases and
-        the seen list are not counted.
+        The bytes that must be read, whatever the design: history x (the three tables' rows, the
+        row of edges and a 4-byte id) + items x a row of the item table, over the ports that share
+        them; biases and the seen list are not counted.
         """
         rows = sum(getattr(self, f"{t}_bits") for t in ("message", "key", "value")) * self.dim / 8
         item = self.dim * self.item_bits / 8
-        total = history * (rows + 4) + shape.items * item / self.scan_ports
+        total = history * (rows + self.edge_row_bytes + 4) + shape.items * item / self.scan_ports
         return float(total / self.beat_bytes)
 
     def scan_beats(self, items: int) -> int:
@@ -170,9 +216,28 @@ class HotPathConfig:
     def front_beats(self, history: int, seen: int) -> int:
         """Beats of a request's descriptor, lists and rows: all that is no scan."""
         rows = sum(self.row_bytes(table) for table in ("message", "key", "value"))
+        rows += self.edge_row_bytes
         lists = sum(-(-4 * length // self.beat_bytes) for length in (history, seen))
         return history * rows // self.beat_bytes + lists + max(1, 512 // self.beat_bits)
 
     def describe(self) -> dict[str, Any]:
         """For a result's record."""
         return asdict(self)
+
+
+def _edge_sizes(shape: Shape, config: HotPathConfig) -> dict[str, int]:
+    """The parameters that a contract's edges need, where its netlist has no edges yet."""
+    if shape.items > MAX_EDGE_ITEMS:
+        raise ConfigError(
+            f"The contract has edges among {shape.items} items but the hardware's array holds "
+            f"{MAX_EDGE_ITEMS}; train without edges, or with fewer items."
+        )
+    return {
+        "edges": max(config.beat_bits // _EDGE_BITS, _power_of_two(max(shape.edges, 1))),
+        "edge_items": max(2 * config.edge_banks, _power_of_two(shape.items)),
+    }
+
+
+def _power_of_two(number: int) -> int:
+    """The least power of two that is not below a number of at least 1."""
+    return 1 << (number - 1).bit_length()

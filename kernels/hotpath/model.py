@@ -14,6 +14,7 @@ from recfabric.contract import Contract, Shifts
 from recfabric.kernels.attention.model import attend
 from recfabric.kernels.dense.model import dense
 from recfabric.kernels.gather.model import gather
+from recfabric.kernels.scatter.model import scatter
 from recfabric.kernels.topk.model import topk
 
 Int8 = npt.NDArray[np.int8]
@@ -31,10 +32,12 @@ class Trace:
 
 @dataclass(frozen=True)
 class HotPath:
-    """The tables as the kernel sees them. N items, D dimensions.
+    """The tables as the kernel sees them. N items, D dimensions, E edge slots an item.
 
     ``message``, ``key``, ``value``, ``item``: int8 (N, D); ``bias``: int16 (N,);
-    ``fuse_weight``: int8 (D, 2 D); ``fuse_bias``: int32 (D,); ``shifts``: of the contract.
+    ``fuse_weight``: int8 (D, 2 D); ``fuse_bias``: int32 (D,); ``shifts``: of the contract;
+    ``edge_item``: integers (N, E), the rows that an item's edges lead to, those from N on without
+    effect; ``edge_weight``: int8 (N, E), 0 in a slot without an edge. E = 0: no edges.
     """
 
     message: Int8
@@ -46,6 +49,8 @@ class HotPath:
     fuse_bias: Int32
     shifts: Shifts
     heads: int
+    edge_item: Int32
+    edge_weight: Int8
 
     @classmethod
     def of(cls, contract: Contract) -> HotPath:
@@ -61,6 +66,8 @@ class HotPath:
             fuse_bias=t.fuse_bias,
             shifts=contract.shifts,
             heads=contract.shape.heads,
+            edge_item=t.edge_item,
+            edge_weight=t.edge_weight,
         )
 
     @cached_property
@@ -83,6 +90,13 @@ class HotPath:
         both = np.concatenate([user, attention])
         return Trace(user, attention, dense(both, self.fuse_weight, self.fuse_bias, s.fuse))
 
+    def messages(self, history: npt.NDArray[np.integer[Any]], norm: int) -> Int32 | None:
+        """What the history's edges add to the scores: int32 (N,); None in a model without edges."""
+        if not self.edge_item.shape[1]:
+            return None
+        targets, weights = self.edge_item[history], self.edge_weight[history]
+        return scatter(targets, weights, norm, self.shifts.scatter, items=len(self.item))
+
     def answer(
         self, history: npt.NDArray[np.integer[Any]], norm: int, seen: Int32, k: int
     ) -> tuple[Int32, Int32]:
@@ -91,4 +105,12 @@ class HotPath:
         ``seen``: strictly ascending rows to leave out. Places with no item left hold row -1.
         """
         fused = self.trace(history, norm).fused
-        return topk(fused, self._item_float, self.bias, term_shift=self.shifts.term, seen=seen, k=k)
+        return topk(
+            fused,
+            self._item_float,
+            self.bias,
+            term_shift=self.shifts.term,
+            seen=seen,
+            k=k,
+            messages=self.messages(history, norm),
+        )

@@ -17,6 +17,7 @@ from recfabric.errors import MissingExtraError
 
 SOURCE = Path(__file__).parent / "rf_regs.rdl"
 MAX_PORTS = 16  # the offsets do not depend on how many of the ports there are
+FIRST_ARGUMENT = 0x10  # below lie control and interrupts, as ap_ctrl_hs has them
 CONSTANTS = Path(__file__).parent / "_registers.py"
 
 
@@ -82,7 +83,32 @@ def constants() -> str:
             lines += [f'    "{name}": {{']
             lines += [f'        "{f}": ({low}, {width}),' for f, (low, width) in fields.items()]
             lines += ["    },"]
+    lines += ["}", "", "# argument: (byte offset, bits)", "ARGUMENTS = {"]
+    lines += [f'    "{name}": (0x{offset:02X}, {bits}),' for name, offset, bits in _arguments()]
     return "\n".join([*lines, "}", ""])
+
+
+def _arguments() -> Iterator[tuple[str, int, int]]:
+    """What a host may write beyond the control registers: 64-bit addresses and 32-bit scalars."""
+    from systemrdl.node import RegNode
+
+    for node in _compile(MAX_PORTS).top.descendants(unroll=True):
+        if not isinstance(node, RegNode) or not node.has_sw_writable:
+            continue
+        name = _name(node)
+        if name.endswith("_lo"):
+            yield name.removesuffix("_lo"), node.absolute_address, 64
+        elif not name.endswith("_hi") and node.absolute_address >= FIRST_ARGUMENT:
+            yield name, node.absolute_address, 32
+
+
+def _name(node: Any) -> str:  # noqa: ANN401
+    """A register's name: its own, or with its place in a file of registers."""
+    parent, own = node.parent, str(node.get_path_segment())
+    if parent is node.owning_addrmap:
+        return own
+    number = parent.current_idx[0] if parent.current_idx else 0
+    return f"{parent.inst_name}{number or ''}_{own}"
 
 
 def _registers(top: Any) -> Iterator[tuple[str, int, str, dict[str, tuple[int, int]]]]:  # noqa: ANN401
@@ -90,15 +116,11 @@ def _registers(top: Any) -> Iterator[tuple[str, int, str, dict[str, tuple[int, i
 
     for node in top.descendants(unroll=True):
         if isinstance(node, RegNode):
-            place = node.get_path_segment()
-            parent = node.parent
             text = node.get_property("desc") or node.get_property("name")
-            if parent is not top:
-                number = parent.current_idx[0] if parent.current_idx else 0
-                place = f"{parent.inst_name}{number or ''}_{place}"
-                text = parent.get_property("desc")
+            if node.parent is not top:
+                text = node.parent.get_property("desc")
             fields = {f.inst_name: (f.low, f.width) for f in node.fields()}
-            yield place, node.absolute_address, text, fields
+            yield _name(node), node.absolute_address, text, fields
 
 
 if __name__ == "__main__":

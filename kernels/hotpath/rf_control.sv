@@ -11,7 +11,9 @@ module rf_control #(
     parameter int unsigned ValueBits = 8,
     parameter int unsigned ItemBits = 8,
     parameter int unsigned KMax = 32,
-    parameter int unsigned ScanPorts = 1
+    parameter int unsigned ScanPorts = 1,
+    parameter int unsigned Edges = 0,
+    parameter int unsigned EdgeItems = 0
 ) (
     input  logic                       clk_i,
     input  logic                       rst_ni,
@@ -67,6 +69,15 @@ module rf_control #(
     $fatal(1, "rf_control: ItemBits must be 4 or 8");
   end
 
+  if (Edges != 0 && (Edges * 32 < BeatBits || Edges > 128 || Edges != 2 ** $clog2(Edges)))
+  begin : gen_bad_edges
+    $fatal(1, "rf_control: Edges must be 0 or a power of two, a beat's edges to 128");
+  end
+  if ((Edges == 0) != (EdgeItems == 0) || EdgeItems > 2 ** 20 ||
+      (EdgeItems != 0 && EdgeItems != 2 ** $clog2(EdgeItems))) begin : gen_bad_edge_items
+    $fatal(1, "rf_control: EdgeItems must be 0 without Edges, else a power of two to 2^20");
+  end
+
   localparam logic [7:0] Version = 8'd2;
   localparam logic [31:0] ModeSingle = 32'd0;
   localparam logic [31:0] ModeLoad = 32'd1;
@@ -94,6 +105,9 @@ module rf_control #(
           args_o.gather_shift > 32'd47 || args_o.logit_shift > 32'd31 ||
           args_o.attention_shift > 32'd47 || args_o.fuse_shift > 32'd31 ||
           args_o.term_shift > 32'd15;  // recfabric.contract.SHIFT_LIMITS
+      if (Edges != 0) begin
+        bad_argument = bad_argument || args_o.n_items > EdgeItems || args_o.scatter_shift > 32'd47;
+      end
     end
     if (args_o.mode == ModeBatch) begin
       bad_argument = bad_argument || args_o.count == '0 || args_o.count > MaxCount;
@@ -155,6 +169,8 @@ module rf_control #(
     args_o.seen = {hw_out.seen.hi.value.value, hw_out.seen.lo.value.value};
     args_o.result = {hw_out.result.hi.value.value, hw_out.result.lo.value.value};
     args_o.n_items = hw_out.n_items.value.value;
+    args_o.n_rows = hw_out.n_rows.value.value;
+    if (args_o.n_rows == '0) args_o.n_rows = args_o.n_items;
     args_o.n_history = hw_out.n_history.value.value;
     args_o.n_seen = hw_out.n_seen.value.value;
     args_o.k = hw_out.k.value.value;
@@ -165,6 +181,9 @@ module rf_control #(
     args_o.attention_shift = hw_out.attention_shift.value.value;
     args_o.fuse_shift = hw_out.fuse_shift.value.value;
     args_o.term_shift = hw_out.term_shift.value.value;
+    // PeakRDL's way with a name that is a word of SystemVerilog.
+    args_o.edges = {hw_out.edge_.hi.value.value, hw_out.edge_.lo.value.value};
+    args_o.scatter_shift = hw_out.scatter_shift.value.value;
   end
 
   for (genvar p = 0; p < ScanPorts; p++) begin : gen_share

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The front end: from a history to the vector that scores. Gathers the user vector, attends over
-// the items' texts with it, fuses both; several requests follow each other through it. Latency
-// about 3 rows and 150 cycles beside the memory's; a request every 3 rows and one memory latency.
+// The front end: from a history to the vector that scores and, with edges, the items' edge terms.
+// Gathers the user vector, attends over the items' texts with it, fuses both; several requests go
+// through it one behind the other. Latency about 3 rows and 150 cycles beside the memory's; a
+// request every 3 rows and one memory latency.
 
 module rf_front #(
     parameter int unsigned Dim = 64,
@@ -14,6 +15,10 @@ module rf_front #(
     parameter int unsigned Pe = 16,
     parameter int unsigned Simd = 16,
     parameter int unsigned RequantLanes = 8,
+    parameter int unsigned Edges = 0,
+    parameter int unsigned EdgeItems = 0,
+    parameter int unsigned ScanLanes = 1,  // items that the scan takes at a time
+    localparam int unsigned EdgesBits = ScanLanes * rf_pkg::EdgeTermBits,
     localparam int unsigned VectorBits = Dim * rf_pkg::StateBits
 ) (
     input  logic                  clk_i,
@@ -33,6 +38,9 @@ module rf_front #(
     output logic [VectorBits-1:0] m_axis_vec_tdata,
     output logic                  m_axis_vec_tvalid,
     input  logic                  m_axis_vec_tready,
+    output logic [EdgesBits-1:0]  m_axis_edge_tdata,
+    output logic                  m_axis_edge_tvalid,
+    input  logic                  m_axis_edge_tready,
     output logic                  issued_o,     // pulses: the rows of a request are asked for,
     output logic                  gathered_o,   // its user vector is there,
     output logic                  attended_o,   // its attention is there
@@ -51,8 +59,7 @@ module rf_front #(
     assign to_valid[d] = s_axis_data_tvalid && s_axis_data_tdest == dest_e'(d);
   end
   assign s_axis_data_tready = to_ready[s_axis_data_tdest];
-  assign to_ready[DestSeen] = 1'b1;  // these are never read here
-  assign to_ready[DestTerm] = 1'b1;
+  assign to_ready[DestTerm] = 1'b1;  // these are never read here
   assign to_ready[DestItem] = 1'b1;
 
   // ---- requests in order: each one opens the history's store and both kernels ----
@@ -113,6 +120,7 @@ module rf_front #(
       .MessageBits(MessageBits),
       .KeyBits(KeyBits),
       .ValueBits(ValueBits),
+      .Edges(Edges),
       .WeightBeats(WeightBeats)
   ) u_reads (
       .clk_i,
@@ -138,7 +146,8 @@ module rf_front #(
 
   rf_history #(
       .MaxRows (MaxRows),
-      .BeatBits(BeatBits)
+      .BeatBits(BeatBits),
+      .Passes  (Edges == 0 ? 3 : 4)
   ) u_history (
       .clk_i,
       .rst_ni,
@@ -153,6 +162,35 @@ module rf_front #(
       .m_axis_id_tready (row_ready),
       .idle_o           (history_idle)
   );
+
+  // ---- messages along edges ----
+  if (Edges == 0) begin : gen_no_edges
+    assign to_ready[DestEdge] = 1'b1;
+    assign m_axis_edge_tdata = '0;
+    assign m_axis_edge_tvalid = 1'b0;
+    logic unused_ready;
+    assign unused_ready = m_axis_edge_tready;
+  end else begin : gen_edges
+    rf_edges #(
+        .Edges    (Edges),
+        .EdgeItems(EdgeItems),
+        .BeatBits (BeatBits),
+        .MaxRows  (MaxRows),
+        .Lanes    (ScanLanes)
+    ) u_edges (
+        .clk_i,
+        .rst_ni,
+        .args_i,
+        .job_i,
+        .open_i,
+        .s_axis_edge_tdata (s_axis_data_tdata),
+        .s_axis_edge_tvalid(to_valid[DestEdge]),
+        .s_axis_edge_tready(to_ready[DestEdge]),
+        .m_axis_term_tdata (m_axis_edge_tdata),
+        .m_axis_term_tvalid(m_axis_edge_tvalid),
+        .m_axis_term_tready(m_axis_edge_tready)
+    );
+  end
 
   // ---- the user vector: the query of the attention, kept for the fuse layer ----
   logic [VectorBits-1:0] user, kept, text;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps the beats of a history's item rows and gives the rows three times, once for each table:
+// Keeps the beats of a history's item rows and gives the rows several times, once for each table:
 // the first pass runs along while the list is still coming in. A beat in and a row out a cycle
 // (so that a list never holds up the rows behind it), latency two cycles.
 
 module rf_history #(
     parameter int unsigned MaxRows = 1024,  // longest history, 2 to 1024
-    parameter int unsigned BeatBits = 512   // of the memory port: 64, 128, 256 or 512
+    parameter int unsigned BeatBits = 512,  // of the memory port: 64, 128, 256 or 512
+    parameter int unsigned Passes = 3       // 3, or 4 with edges
 ) (
     input  logic                clk_i,
     input  logic                rst_ni,
@@ -15,7 +16,7 @@ module rf_history #(
     input  logic                s_axis_ids_tvalid,
     output logic                s_axis_ids_tready,
     output logic [31:0]         m_axis_id_tdata,
-    output logic [ 1:0]         m_axis_id_tuser,   // pass: 0 messages, 1 keys, 2 values
+    output logic [ 1:0]         m_axis_id_tuser,   // pass: 0 messages, 1 keys, 2 values, 3 edges
     output logic                m_axis_id_tvalid,
     input  logic                m_axis_id_tready,
     output logic                idle_o             // all passes are given
@@ -28,25 +29,29 @@ module rf_history #(
     $fatal(1, "rf_history: BeatBits must be 64, 128, 256 or 512");
   end
 
+  if (Passes != 3 && Passes != 4) begin : gen_bad_passes
+    $fatal(1, "rf_history: Passes must be 3 or 4");
+  end
+
   localparam int unsigned PerBeat = BeatBits / 32;
   localparam int unsigned LaneBits = $clog2(PerBeat);
   localparam int unsigned Depth = (MaxRows + PerBeat - 1) / PerBeat;
   localparam int unsigned AddrBits = Depth > 1 ? $clog2(Depth) : 1;
-  localparam logic [1:0] Passes = 2'd3;
+  localparam int unsigned PassBits = $clog2(Passes + 1);
 
   logic [BeatBits-1:0] memory[Depth];
   logic [BeatBits-1:0] beat_q;
   logic [LaneBits-1:0] lane_q;
   logic [15:0] taken_q, next_q;  // rows in memory, a whole beat at a time; the next row to read
-  logic [1:0] pass_q;
+  logic [PassBits-1:0] pass_q;
   logic take, read, last;
 
   assign s_axis_ids_tready = taken_q < rows_i;
   assign take = s_axis_ids_tvalid && s_axis_ids_tready;
-  assign read = pass_q != Passes && next_q < taken_q && next_q < rows_i &&
+  assign read = pass_q != PassBits'(Passes) && next_q < taken_q && next_q < rows_i &&
       (!m_axis_id_tvalid || m_axis_id_tready);
   assign last = next_q + 16'd1 == rows_i;
-  assign idle_o = (pass_q == Passes || rows_i == '0) && !m_axis_id_tvalid;
+  assign idle_o = (pass_q == PassBits'(Passes) || rows_i == '0) && !m_axis_id_tvalid;
   assign m_axis_id_tdata = beat_q[32*32'(lane_q)+:32];
 
   always_ff @(posedge clk_i) begin
@@ -54,7 +59,7 @@ module rf_history #(
     if (read) begin
       beat_q <= memory[next_q[LaneBits+:AddrBits]];
       lane_q <= next_q[LaneBits-1:0];
-      m_axis_id_tuser <= pass_q;
+      m_axis_id_tuser <= pass_q[1:0];
     end
   end
 
@@ -62,7 +67,7 @@ module rf_history #(
     if (!rst_ni) begin
       taken_q <= '0;
       next_q <= '0;
-      pass_q <= Passes;
+      pass_q <= PassBits'(Passes);
       m_axis_id_tvalid <= 1'b0;
     end else if (start_i) begin
       taken_q <= '0;
@@ -72,7 +77,7 @@ module rf_history #(
       if (take) taken_q <= taken_q + 16'(PerBeat);
       if (read) begin
         next_q <= last ? '0 : next_q + 16'd1;
-        if (last) pass_q <= pass_q + 2'd1;
+        if (last) pass_q <= pass_q + 1'b1;
       end
       m_axis_id_tvalid <= read || (m_axis_id_tvalid && !m_axis_id_tready);
     end

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A recommendation's hot path behind one kernel ABI: gathers the user vector over the history,
-// attends over the items' texts, fuses both and scans the catalogue for the exact top k. The
-// requests of a batch overlap: one every scan, or every front end where that is longer.
+// attends over the items' texts, fuses both, sends messages along the items' edges and scans the
+// catalogue for the exact top k. The requests of a batch overlap: one every scan, or every front
+// end where that is longer.
 
 module rf_hotpath #(
     parameter int unsigned Dim = 64,            // of a table row: 16, 32, 64, 128 or 256
@@ -20,6 +21,8 @@ module rf_hotpath #(
     parameter int unsigned FifoDepth = 256,     // beats of the scan asked for ahead
     parameter int unsigned MaxBurst = 16,       // beats of a burst
     parameter int unsigned ScanPorts = 1,       // 1, or 2, 4, 8 or 16 of the items' own
+    parameter int unsigned Edges = 0,           // slots for edges an item; 0: no rf_scatter
+    parameter int unsigned EdgeItems = 0,       // entries of its array of scores
     localparam int unsigned AxiPorts = ScanPorts == 1 ? 1 : 1 + ScanPorts
 ) (
     input  logic clk_i,
@@ -84,6 +87,9 @@ module rf_hotpath #(
   import rf_pkg::*;
 
   localparam int unsigned VectorBits = Dim * StateBits;
+  localparam int unsigned PortLanes =
+      Dim * ItemBits > 0 && Dim * ItemBits < BeatBits ? BeatBits / (Dim * ItemBits) : 1;
+  localparam int unsigned Lanes = ScanPorts * PortLanes;  // items that the scan takes at a time
   localparam int unsigned Streams = ScanPorts == 1 ? 4 : 4 + ScanPorts;
   localparam int unsigned Descriptor = 0;  // streams of the memory's read side
   localparam int unsigned Seen = 1;
@@ -107,7 +113,9 @@ module rf_hotpath #(
       .ValueBits(ValueBits),
       .ItemBits(ItemBits),
       .KMax(KMax),
-      .ScanPorts(ScanPorts)
+      .ScanPorts(ScanPorts),
+      .Edges(Edges),
+      .EdgeItems(EdgeItems)
   ) u_control (
       .args_o     (args),
       .item_o     (item),
@@ -189,6 +197,8 @@ module rf_hotpath #(
 
   // ---- front end: from the history to the vector that scores ----
   logic [VectorBits-1:0] fused;
+  logic [Lanes*EdgeTermBits-1:0] edge_terms;
+  logic edge_valid, edge_ready;
   logic fused_valid, fused_ready, issued, gathered, attended, bad_row;
   tag_t bad_row_tag;
 
@@ -202,7 +212,10 @@ module rf_hotpath #(
       .MaxRows(MaxRows),
       .Pe(Pe),
       .Simd(Simd),
-      .RequantLanes(RequantLanes)
+      .RequantLanes(RequantLanes),
+      .Edges(Edges),
+      .EdgeItems(EdgeItems),
+      .ScanLanes(Lanes)
   ) u_front (
       .clk_i,
       .rst_ni,
@@ -221,6 +234,9 @@ module rf_hotpath #(
       .m_axis_vec_tdata  (fused),
       .m_axis_vec_tvalid (fused_valid),
       .m_axis_vec_tready (fused_ready),
+      .m_axis_edge_tdata (edge_terms),
+      .m_axis_edge_tvalid(edge_valid),
+      .m_axis_edge_tready(edge_ready),
       .issued_o          (issued),
       .gathered_o        (gathered),
       .attended_o        (attended),
@@ -239,7 +255,9 @@ module rf_hotpath #(
       .BeatBits(BeatBits),
       .KMax(KMax),
       .MaxSeen(MaxSeen),
-      .Ports(ScanPorts)
+      .Ports(ScanPorts),
+      .Lanes(Lanes),
+      .WithEdges(Edges != 0)
   ) u_scan (
       .clk_i,
       .rst_ni,
@@ -251,6 +269,9 @@ module rf_hotpath #(
       .s_axis_vec_tdata      (fused),
       .s_axis_vec_tvalid     (fused_valid),
       .s_axis_vec_tready     (fused_ready),
+      .s_axis_edge_tdata     (edge_terms),
+      .s_axis_edge_tvalid    (edge_valid),
+      .s_axis_edge_tready    (edge_ready),
       .m_axis_seen_cmd_tdata (cmd[Seen]),
       .m_axis_seen_cmd_tvalid(cmd_valid[Seen]),
       .m_axis_seen_cmd_tready(cmd_ready[Seen]),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Issues the reads of the front end: the history, then its message, key and value rows, one read
-// command a cycle; or the weights of the fuse layer. The next request follows when the last row of
-// the one before is asked for.
+// Issues the reads of the front end: the history, then its message, key, value and edge rows, one
+// read command a cycle; or the weights of the fuse layer. The next request follows when the last
+// row of the one before is asked for.
 
 module rf_row_reads #(
     parameter int unsigned BeatBits = 512,
@@ -9,6 +9,7 @@ module rf_row_reads #(
     parameter int unsigned MessageBits = 8,
     parameter int unsigned KeyBits = 8,
     parameter int unsigned ValueBits = 8,
+    parameter int unsigned Edges = 0,         // slots of a row of edges; 0: none are read
     parameter int unsigned WeightBeats = 132  // of the fuse layer's memory image
 ) (
     input  logic                  clk_i,
@@ -37,6 +38,8 @@ module rf_row_reads #(
   localparam int unsigned BeatLog2 = $clog2(BeatBits / 8);
   localparam int unsigned IdsLog2 = BeatLog2 - 2;  // item rows of a beat, log2
 
+  localparam int unsigned EdgeRowLog2 = Edges != 0 ? $clog2(Edges * $bits(edge_t) / 8) : BeatLog2;
+
   function automatic int unsigned row_log2(int unsigned bits);  // bytes of a gathered row, log2
     return Dim * bits > BeatBits ? $clog2(Dim * bits / 8) : BeatLog2;
   endfunction
@@ -54,7 +57,7 @@ module rf_row_reads #(
   logic [63:0] row;
   logic [31:0] list_beats;
 
-  assign id_bad = s_axis_id_tdata >= args_i.n_items;
+  assign id_bad = s_axis_id_tdata >= args_i.n_rows;
   assign row = id_bad ? 64'd0 : 64'(s_axis_id_tdata);
   assign list_beats = (32'(job_q.rows) + 32'((1 << IdsLog2) - 1)) >> IdsLog2;
   assign rows_o = job_q.rows;
@@ -100,6 +103,9 @@ module rf_row_reads #(
           2'd1: m_axis_cmd_tdata = row_cmd(args_i.key, row_log2(KeyBits), DestKey);
           default: m_axis_cmd_tdata = row_cmd(args_i.value, row_log2(ValueBits), DestValue);
         endcase
+        if (Edges != 0 && s_axis_id_tuser == 2'd3) begin
+          m_axis_cmd_tdata = row_cmd(args_i.edges, EdgeRowLog2, DestEdge);
+        end
         if (history_idle_i) state_d = Idle;
       end
     endcase

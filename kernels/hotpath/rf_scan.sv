@@ -10,7 +10,10 @@ module rf_scan #(
     parameter int unsigned KMax = 32,
     parameter int unsigned MaxSeen = 2048,
     parameter int unsigned Ports = 1,  // shares of the items, scanned side by side
+    parameter bit WithEdges = 0,       // 1: terms of rf_scatter come in as well
+    parameter int unsigned Lanes = 1,  // items of a group: of a beat or one, of every share
     localparam int unsigned VectorBits = Dim * rf_pkg::StateBits,
+    localparam int unsigned EdgesBits = Lanes * rf_pkg::EdgeTermBits,
     // One share: biases and items in one stream. Several: the biases, then each share's items.
     localparam int unsigned Streams = Ports == 1 ? 1 : 1 + Ports
 ) (
@@ -24,6 +27,9 @@ module rf_scan #(
     input  logic [VectorBits-1:0] s_axis_vec_tdata,
     input  logic                  s_axis_vec_tvalid,
     output logic                  s_axis_vec_tready,
+    input  logic [EdgesBits-1:0]  s_axis_edge_tdata,  // a group's terms of rf_scatter
+    input  logic                  s_axis_edge_tvalid,
+    output logic                  s_axis_edge_tready,
 
     output rf_pkg::read_cmd_t     m_axis_seen_cmd_tdata,  // the seen list, on a channel of its own
     output logic                  m_axis_seen_cmd_tvalid,
@@ -54,12 +60,11 @@ module rf_scan #(
 
   localparam int unsigned ItemRowBits = Dim * ItemBits;
   localparam int unsigned PortLanes = ItemRowBits < BeatBits ? BeatBits / ItemRowBits : 1;
-  localparam int unsigned Lanes = Ports * PortLanes;  // items of a group
   localparam int unsigned GroupBeats = ItemRowBits > BeatBits ? ItemRowBits / BeatBits : 1;
   localparam int unsigned BeatTerms = BeatBits / TermBits;
   localparam int unsigned IdsLog2 = $clog2(BeatBits / IdBits);
 
-  if (Lanes > BeatTerms) begin : gen_bad_lanes
+  if (Lanes != Ports * PortLanes || Lanes > BeatTerms) begin : gen_bad_lanes
     $fatal(1, "rf_scan: ScanPorts times the items of a beat must be at most BeatBits / 16");
   end
 
@@ -105,7 +110,7 @@ module rf_scan #(
           tag: read_job.tag,
           addr: read_job.seen,
           beats: (32'(read_job.n_seen) + 32'((1 << IdsLog2) - 1)) >> IdsLog2,
-          dest: DestSeen
+          dest: DestHistory  // a list of item rows as well; it has a channel of its own
       };
     end
   end
@@ -273,7 +278,8 @@ module rf_scan #(
       .KMax(KMax),
       .MaxSeen(MaxSeen),
       .Ports(Ports),
-      .Users(1)
+      .Users(1),
+      .WithEdges(WithEdges)
   ) u_topk (
       .clk_i,
       .rst_ni,
@@ -289,6 +295,9 @@ module rf_scan #(
       .s_axis_term_tdata   (term),
       .s_axis_term_tvalid  (term_valid),
       .s_axis_term_tready  (term_ready),
+      .s_axis_edge_tdata,
+      .s_axis_edge_tvalid,
+      .s_axis_edge_tready,
       .s_axis_seen_tdata   (seen_id),
       .s_axis_seen_tvalid  (seen_valid),
       .s_axis_seen_tready  (seen_ready),

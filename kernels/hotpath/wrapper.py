@@ -49,14 +49,19 @@ def arguments(config: HotPathConfig) -> dict[str, int]:
     """Which AXI4 port each address argument belongs to, for kernel.xml and the memory map."""
     first = ("message", "key", "value", "bias", "weight", "history", "seen", "result")
     places = dict.fromkeys((*first, "descriptor", "record"), 0)
+    if config.edges:
+        places["edge"] = 0
     ports = axi_ports(config)
     return places | {f"item{p or ''}": (1 + p) % ports for p in range(config.scan_ports)}
 
 
 def wrapper(config: HotPathConfig) -> str:
-    """The SystemVerilog of a module ``rf_hotpath_top`` around these parameters."""
+    """A module ``rf_hotpath_top`` around these parameters, in plain Verilog.
+
+    Vivado's block designs and its IP packager want no SystemVerilog at the top.
+    """
     ports = axi_ports(config)
-    declared = ["input  logic ap_clk", "input  logic ap_rst_n", "output logic interrupt"]
+    declared = ["input  wire ap_clk", "input  wire ap_rst_n", "output wire interrupt"]
     declared += _declare("s_axi_control", _CONTROL, config)
     for port in range(ports):
         signals = (*_WRITE, *_READ) if port == 0 else _READ
@@ -99,7 +104,7 @@ def _declare(
     for name, width, driven in signals:
         bits = {0: 0, -1: config.beat_bits, -8: config.beat_bytes}.get(width, width)
         of_bits = f"[{bits - 1}:0] " if bits else ""
-        yield f"{'output' if driven else 'input '} logic {of_bits}{prefix}_{name}"
+        yield f"{'output' if driven else 'input '} wire {of_bits}{prefix}_{name}"
 
 
 def _joined(name: str, ports: int) -> str:

@@ -19,22 +19,30 @@ MAX_TERM_SHIFT = 15
 
 
 def topk(
-    query: Array, items: Array, terms: Array, *, term_shift: int, seen: Array, k: int
+    query: Array,
+    items: Array,
+    terms: Array,
+    *,
+    term_shift: int,
+    seen: Array,
+    k: int,
+    messages: Array | None = None,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """The k best items by ``query . item + (term << term_shift)``, exactly, and their scores.
+    """The k best items by ``query . item + (term << term_shift) + message``, and their scores.
 
     ``query``: int8 (D,); ``items``: int8 (N, D), or a float32 copy of it, which saves the
     conversion; ``terms``: within 16 signed bits, (N,); ``term_shift``: 0..15; ``seen``: rows to
-    leave out, in any order, those from N on without effect; ``k``: at least 1. Returns rows and
-    scores, int32 (k,) each: higher score first, then lower row; NO_ID and NO_SCORE where fewer
-    than k items are left. Raises RequestError for a k or a shift outside its limits.
+    leave out, in any order, those from N on without effect; ``k``: at least 1; ``messages``: within
+    24 signed bits, (N,), of :mod:`recfabric.kernels.scatter` (0 by default). Returns rows and
+    scores, int32 (k,) each, exactly: higher score first, then lower row; NO_ID and NO_SCORE where
+    fewer than k items are left. Raises RequestError for a k or a shift outside its limits.
     """
     if k < 1 or not 0 <= term_shift <= MAX_TERM_SHIFT:
         raise RequestError(
             f"A k of {k} with a term shift of {term_shift} is outside k >= 1 and "
             f"0..{MAX_TERM_SHIFT}."
         )
-    scores = item_scores(query, items, terms, term_shift=term_shift)
+    scores = item_scores(query, items, terms, term_shift=term_shift, messages=messages)
     rows = np.asarray(seen, dtype=np.int64)
     scores[rows[rows < len(scores)]] = NO_SCORE
     return best(scores, k)
@@ -81,9 +89,14 @@ def port_rows(items: int, *, ports: int, lanes: int = 1) -> list[npt.NDArray[np.
 
 
 def item_scores(
-    query: Array, items: Array, terms: Array, *, term_shift: int
+    query: Array,
+    items: Array,
+    terms: Array,
+    *,
+    term_shift: int,
+    messages: Array | None = None,
 ) -> npt.NDArray[np.int32]:
-    """``items @ query + (terms << term_shift)``: int32 (N,); shapes as in :func:`topk`.
+    """``items @ query + (terms << term_shift) + messages``: int32 (N,), as in :func:`topk`.
 
     The products are summed in float32, which is exact in any order: with D <= 256 elements of 8
     bits no partial sum exceeds 2**22. With a term of at most 2**30 no score wraps.
@@ -91,6 +104,8 @@ def item_scores(
     dot = np.matmul(items.astype(np.float32, copy=False), query.astype(np.float32))
     scores: npt.NDArray[np.int32] = dot.astype(np.int32)
     scores += np.left_shift(terms.astype(np.int32), term_shift)
+    if messages is not None:
+        scores += messages.astype(np.int32)
     return scores
 
 

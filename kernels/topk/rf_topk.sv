@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exact top-k of query . item + (term << term_shift) over a catalogue, seen items left out, for
-// several users in one scan: one beat of items a cycle and port, always; then one result a cycle
-// and user, from rf_topk_dots' stages + 5 + log2(lanes of all ports) cycles after the last beat.
+// Exact top-k of query . item + (term << term_shift) [+ edge term] over a catalogue, seen items
+// left out, for several users in one scan: one beat of items a cycle and port, always; then one
+// result a cycle and user, from rf_topk_dots' stages + 5 + log2(lanes of all ports) cycles after
+// the last beat.
 
 module rf_topk
   import rf_topk_pkg::*;
@@ -13,6 +14,7 @@ module rf_topk
     parameter int unsigned MaxSeen = 2048,  // seen entries stored ahead of the scan, a power of two
     parameter int unsigned Ports = 1,       // item streams in parallel: 1, 2, 4, 8 or 16
     parameter int unsigned Users = 1,       // queries that share a scan: 1, 2 or 4
+    parameter bit WithEdges = 0,            // 1: each item has an edge term as well; one user
     localparam int unsigned PortLanes =
         Dim * ElemBits > 0 && BeatBits > Dim * ElemBits ? BeatBits / (Dim * ElemBits) : 1,
     localparam int unsigned Lanes = Ports * PortLanes  // of all ports
@@ -31,6 +33,9 @@ module rf_topk
     input  logic [Lanes*rf_pkg::TermBits-1:0]           s_axis_term_tdata,
     input  logic                                        s_axis_term_tvalid,
     output logic                                        s_axis_term_tready,
+    input  logic [Lanes*rf_pkg::EdgeTermBits-1:0]       s_axis_edge_tdata,   // only with edges
+    input  logic                                        s_axis_edge_tvalid,
+    output logic                                        s_axis_edge_tready,
     input  logic [Users-1:0][rf_pkg::IdBits-1:0]        s_axis_seen_tdata,
     input  logic [Users-1:0]                            s_axis_seen_tvalid,
     output logic [Users-1:0]                            s_axis_seen_tready,
@@ -58,6 +63,10 @@ module rf_topk
   end
   if (Users != 1 && Users != 2 && Users != 4) begin : gen_bad_users
     $fatal(1, "rf_topk: Users must be 1, 2 or 4");
+  end
+
+  if (WithEdges && Users != 1) begin : gen_bad_edges
+    $fatal(1, "rf_topk: Users must be 1 where WithEdges is 1");
   end
 
   localparam int unsigned Beats =
@@ -104,7 +113,7 @@ module rf_topk
   // ports that have no item in it are not waited for.
   logic [GroupBits-1:0] group_q;
   logic [BeatIndexBits-1:0] beat_q;
-  logic first, last, last_group, final_beat, all_here, go, take, take_group;
+  logic first, last, last_group, final_beat, all_here, terms_here, go, take, take_group;
   logic [Ports-1:0] wanted;
   logic [Lanes-1:0] present;
   logic [Users-1:0] known;
@@ -131,10 +140,12 @@ module rf_topk
   end
   assign all_here = (s_axis_item_tvalid | ~wanted) == '1;
   assign go = state_q == Scan && (!first || &known);
-  assign take = go && all_here && (!first || s_axis_term_tvalid);
+  assign terms_here = s_axis_term_tvalid && (!WithEdges || s_axis_edge_tvalid);
+  assign take = go && all_here && (!first || terms_here);
   assign take_group = take && first;
   assign s_axis_item_tready = take ? wanted : '0;
   assign s_axis_term_tready = take_group;
+  assign s_axis_edge_tready = take_group && WithEdges;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -169,7 +180,8 @@ module rf_topk
       .Lanes    (Lanes),
       .Beats    (Beats),
       .BeatElems(BeatElems),
-      .ElemBits (ElemBits)
+      .ElemBits (ElemBits),
+      .WithEdges(WithEdges)
   ) u_score (
       .clk_i,
       .rst_ni,
@@ -184,6 +196,7 @@ module rf_topk
       .keep_i      (first ? keep : keep_q),
       .items_i     (s_axis_item_tdata),
       .terms_i     (s_axis_term_tdata),
+      .edges_i     (s_axis_edge_tdata),
       .scored_o    (scored),
       .group_o     (scored_group),
       .scores_o    (scores),
@@ -234,6 +247,9 @@ module rf_topk
       @(posedge clk_i) disable iff (!rst_ni) m_axis_result_tvalid[u] && !m_axis_result_tready[u]);
   end
 
+  logic unused_edge;  // without edges
+  assign unused_edge = s_axis_edge_tvalid;
+
   legal_command : assert property (
     @(posedge clk_i) disable iff (!rst_ni)
     take_cmd |-> cmd[0].items >= 32'd1 && cmd[0].items <= 32'(2 ** RowBits)
@@ -250,6 +266,13 @@ module rf_topk
     @(posedge clk_i) disable iff (!rst_ni) state_q == Scan && first && all_here && !(&known));
   part_of_last_group : cover property (
     @(posedge clk_i) disable iff (!rst_ni) take && last_group && present != '1);
+  if (WithEdges) begin : gen_edges
+    item_waits_for_edges : cover property (
+      @(posedge clk_i) disable iff (!rst_ni)
+      go && first && all_here && s_axis_term_tvalid && !s_axis_edge_tvalid);
+    edges_wait : cover property (
+      @(posedge clk_i) disable iff (!rst_ni) s_axis_edge_tvalid && !s_axis_edge_tready);
+  end
   whole_last_group : cover property (
     @(posedge clk_i) disable iff (!rst_ni) take && last_group && present == '1);
 

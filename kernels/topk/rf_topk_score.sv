@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scores of a group of items for every user: query . item + (term << term_shift), one beat a cycle,
-// never held; latency 2 + rf_topk_dots' stages from the group's last beat. final_o comes a cycle
-// after that: with the next edge the arrays behind have sorted the last scores in.
+// Scores of a group of items for every user: query . item + (term << term_shift) [+ edge term],
+// one beat a cycle, never held; latency 2 + rf_topk_dots' stages from the group's last beat.
+// final_o comes a cycle after that: with the next edge the arrays behind have sorted the last
+// scores in.
 // Items and terms are held once for all users, a query once for all lanes.
 
 module rf_topk_score
@@ -12,10 +13,12 @@ module rf_topk_score
     parameter int unsigned Beats = 1,       // beats of a group
     parameter int unsigned BeatElems = 64,  // elements of an item in a beat
     parameter int unsigned ElemBits = 8,    // of an element of an item, signed
+    parameter bit WithEdges = 0,            // edges_i counts
     localparam int unsigned GroupBits = RowBits - $clog2(Lanes),
     localparam int unsigned ItemBits = BeatElems * ElemBits,
     localparam int unsigned QueryBits = Beats * BeatElems * rf_pkg::StateBits,
     localparam int unsigned TermBits = rf_pkg::TermBits,
+    localparam int unsigned EdgeBits = rf_pkg::EdgeTermBits,
     localparam int unsigned ScoreBits = rf_pkg::ScoreBits
 ) (
     input  logic                                       clk_i,
@@ -31,6 +34,7 @@ module rf_topk_score
     input  logic [Users-1:0][Lanes-1:0]                keep_i,        // lanes that count
     input  logic [Lanes-1:0][ItemBits-1:0]             items_i,
     input  logic [Lanes-1:0][TermBits-1:0]             terms_i,       // with the first beat
+    input  logic [Lanes-1:0][EdgeBits-1:0]             edges_i,       // as terms_i, signed
     output logic [Users-1:0][Lanes-1:0]                scored_o,
     output logic [GroupBits-1:0]                       group_o,
     output logic [Users-1:0][Lanes-1:0][ScoreBits-1:0] scores_o,      // signed
@@ -91,14 +95,28 @@ module rf_topk_score
       .dots_o   (dots)
   );
 
-  // Terms and lanes that count travel beside the dot product; the last step shifts the terms.
+  // Terms and lanes that count travel beside the dot product; the last step shifts the terms. With
+  // edges the first one does, and adds the edge terms. |term << 15| <= 2^30, |edge| <= 2^23.
+  localparam int unsigned BesideBits = WithEdges ? ScoreBits : TermBits;
+  logic [Lanes-1:0][BesideBits-1:0] beside;
+  for (genvar l = 0; l < Lanes; l++) begin : gen_given
+    if (WithEdges) begin : gen_edges
+      logic signed [TermBits-1:0] term;
+      logic signed [EdgeBits-1:0] message;
+      assign term = terms_i[l];
+      assign message = edges_i[l];
+      assign beside[l] = (ScoreBits'(term) <<< term_shift_i) + ScoreBits'(message);
+    end else begin : gen_term
+      assign beside[l] = terms_i[l];
+    end
+  end
   for (genvar s = 0; s < Stages; s++) begin : gen_beside
-    logic [Lanes-1:0][TermBits-1:0] terms_q;
+    logic [Lanes-1:0][BesideBits-1:0] terms_q;
     logic [Users-1:0][Lanes-1:0] keep_q;
     if (s == 0) begin : gen_take
       always_ff @(posedge clk_i) begin
         if (take_i) keep_q <= keep_i;
-        if (take_i && first_i) terms_q <= terms_i;
+        if (take_i && first_i) terms_q <= beside;
       end
     end else begin : gen_move
       always_ff @(posedge clk_i) begin
@@ -119,13 +137,15 @@ module rf_topk_score
     else if (complete_q) group_o <= group_o + 1'b1;
   end
 
-  // |dot| of 256 products <= 2^22 and |term << 15| <= 2^30: no score wraps in 32 bits.
+  // |dot| of 256 products <= 2^22 and |term << 15| <= 2^30, |edge| <= 2^23: no score wraps.
   for (genvar l = 0; l < Lanes; l++) begin : gen_lane
-    logic signed [TermBits-1:0] term;
+    logic signed [BesideBits-1:0] term;
     logic signed [ScoreBits-1:0] term_q;
     assign term = gen_beside[Stages-1].terms_q[l];
     always_ff @(posedge clk_i) begin
-      if (valid_q[Stages-1] && first_q[Stages-1]) term_q <= ScoreBits'(term) <<< term_shift_i;
+      if (valid_q[Stages-1] && first_q[Stages-1]) begin
+        term_q <= WithEdges ? ScoreBits'(term) : ScoreBits'(term) <<< term_shift_i;
+      end
     end
     for (genvar u = 0; u < Users; u++) begin : gen_user
       logic signed [DotBits-1:0] dot;
@@ -137,6 +157,11 @@ module rf_topk_score
       assign scores_o[u][l] = score_q;
       assign scored_o[u][l] = kept_q[u][l] && complete_q;
     end
+  end
+
+  if (!WithEdges) begin : gen_no_edges
+    logic unused_edges;
+    assign unused_edges = ^edges_i;
   end
 
 endmodule

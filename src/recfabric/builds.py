@@ -28,6 +28,13 @@ def content_key(files: Sequence[Path], *parts: object) -> str:
     return digest.hexdigest()[:16]
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file at once or not at all: who reads it never sees a part of it."""
+    staging = path.with_name(f".{path.name}.{os.getpid()}")
+    staging.write_text(text)
+    staging.replace(path)
+
+
 @contextmanager
 def build_lock(key: str = "build") -> Iterator[None]:
     """One build of a content at a time, and as many builds at a time as this machine has cores.

@@ -20,6 +20,8 @@ _TOOLS = (
     "cocotb",
     "pyosys",
     "peakrdl",
+    "optuna",
+    "plotly",
 )
 
 

@@ -6,8 +6,8 @@ is therefore a power of two, and every requantisation is a shift with one roundi
 even, ``RND_CONV``) and one overflow rule (saturate, ``SAT``). The shifts are not stored: they
 follow from the formats (:class:`Shifts`).
 
-On disk a contract is a folder: ``contract.json`` (schema ``recfabric.contract``, version 1, see
-``schema/contract-v1.json``), ``tensors.npz``, and beside them what does not change the integers:
+On disk a contract is a folder: ``contract.json`` (schema ``recfabric.contract``, version 2, see
+``schema/contract-v2.json``), ``tensors.npz``, and beside them what does not change the integers:
 ``fuse.onnx`` (QONNX of the dense part) and ``requests.npz`` (requests to verify with).
 """
 
@@ -27,164 +27,62 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from recfabric._formats import (
+    EXP2_FRAC,
+    EXP2_MAX,
+    MESSAGE_BITS,
+    NORM,
+    RECIPROCAL_FRAC,
+    SHIFT_LIMITS,
+    FixedPoint,
+    Formats,
+    IntArray,
+    Shape,
+    Shifts,
+    exp2_table,
+    norm_table,
+)
 from recfabric.errors import ContractError
 
 SCHEMA = "recfabric.contract"
-VERSION = 1
+VERSION = 2
 ROUNDING = "RND_CONV"
 OVERFLOW = "SAT"
 
-IntArray = npt.NDArray[np.signedinteger[Any] | np.unsignedinteger[Any]]
-
-
-@dataclass(frozen=True)
-class FixedPoint:
-    """An integer format: ``value = integer * 2**-frac``, as ``ap_fixed<width, width - frac>``."""
-
-    signed: bool
-    width: int
-    frac: int
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.width <= 64 or not -64 <= self.frac <= 64:
-            raise ContractError(
-                f"A fixed-point format of width {self.width} and frac {self.frac} is outside "
-                "1..64 and -64..64."
-            )
-
-    @property
-    def min(self) -> int:
-        """The smallest integer of the format."""
-        return -(1 << (self.width - 1)) if self.signed else 0
-
-    @property
-    def max(self) -> int:
-        """The largest integer of the format."""
-        return (1 << (self.width - int(self.signed))) - 1
-
-    @property
-    def scale(self) -> float:
-        """The value of the integer 1."""
-        return float(2.0**-self.frac)
-
-    def holds(self, integers: IntArray) -> bool:
-        """Whether every integer of the array lies within the format."""
-        return integers.size == 0 or bool(integers.min() >= self.min and integers.max() <= self.max)
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Sizes of the model.
-
-    ``items``: catalogue (1 to 2**24); ``dim``: of a table row (16 to 256, a power of two);
-    ``heads``: of the attention (1, 2 or 4); ``max_history``: longest history (1 to 1,024).
-    """
-
-    items: int
-    dim: int
-    heads: int
-    max_history: int = 1024
-
-    def __post_init__(self) -> None:
-        limits = {
-            "items": 1 <= self.items <= 1 << 24,
-            "dim": self.dim in (16, 32, 64, 128, 256),
-            "heads": self.heads in (1, 2, 4),
-            "max_history": 1 <= self.max_history <= 1024,
-        }
-        for name, good in limits.items():
-            if not good:
-                raise ContractError(
-                    f"A contract's {name} of {getattr(self, name)} is outside its limit; see "
-                    "recfabric.contract.Shape."
-                )
-
-
-@dataclass(frozen=True)
-class Formats:
-    """The format of every tensor and of every stream between two kernels.
-
-    ``state`` is the user vector *and* the attention's answer (they meet in the fuse layer),
-    ``logit`` the exponent of the base-2 softmax, ``fused`` the vector that scores the items.
-    """
-
-    message: FixedPoint
-    key: FixedPoint
-    value: FixedPoint
-    item: FixedPoint
-    bias: FixedPoint
-    norm: FixedPoint
-    state: FixedPoint
-    logit: FixedPoint
-    fuse_weight: FixedPoint
-    fuse_bias: FixedPoint
-    fused: FixedPoint
-
-    @property
-    def score(self) -> FixedPoint:
-        """The format of an item's score."""
-        return FixedPoint(True, 32, self.fused.frac + self.item.frac)
-
-
-@dataclass(frozen=True)
-class Shifts:
-    """Right shifts of the requantisations (``term``: a left shift), all derived from formats."""
-
-    gather: int
-    logit: int
-    attention: int
-    fuse: int
-    term: int
-
-    @classmethod
-    def of(cls, formats: Formats) -> Shifts:
-        """The shifts that follow from the formats; raises ContractError outside the hardware's."""
-        f = formats
-        shifts = cls(
-            gather=f.message.frac + f.norm.frac - f.state.frac,
-            logit=f.state.frac + f.key.frac - f.logit.frac,
-            attention=RECIPROCAL_FRAC + f.value.frac - f.state.frac,
-            fuse=f.state.frac + f.fuse_weight.frac - f.fused.frac,
-            term=f.score.frac - f.bias.frac,
-        )
-        for name, limit in SHIFT_LIMITS.items():
-            if not 0 <= getattr(shifts, name) <= limit:
-                raise ContractError(
-                    f"The {name} shift of {getattr(shifts, name)} that follows from the formats "
-                    f"is outside 0..{limit}; train with other scales."
-                )
-        return shifts
-
-
-SHIFT_LIMITS = {"gather": 47, "logit": 31, "attention": 47, "fuse": 31, "term": 15}
-
-# The integer softmax: base 2, exponents with EXP2_FRAC fractional bits, weights of 8 bits.
-EXP2_FRAC = 5
-EXP2_MAX = 255
-RECIPROCAL_FRAC = 30
-NORM = FixedPoint(False, 16, 15)
-
-
-def exp2_table() -> npt.NDArray[np.uint8]:
-    """The softmax's table: ``round(255 * 2**(-i / 32))`` for i in 0..31; no entry is a tie."""
-    exponents = np.arange(1 << EXP2_FRAC, dtype=np.float64) / (1 << EXP2_FRAC)
-    return np.rint(EXP2_MAX * 2.0**-exponents).astype(np.uint8)
-
-
-def norm_table(max_history: int) -> npt.NDArray[np.uint16]:
-    """LightGCN's factor of a history of n items, ``round(2**15 / sqrt(n))``; 0 for n = 0."""
-    n = np.arange(1, max_history + 1, dtype=np.float64)
-    return np.concatenate([[0], np.rint((1 << NORM.frac) / np.sqrt(n))]).astype(np.uint16)
+__all__ = [
+    "EXP2_FRAC",
+    "EXP2_MAX",
+    "MESSAGE_BITS",
+    "NORM",
+    "OVERFLOW",
+    "RECIPROCAL_FRAC",
+    "ROUNDING",
+    "SCHEMA",
+    "SHIFT_LIMITS",
+    "VERSION",
+    "Contract",
+    "FixedPoint",
+    "Formats",
+    "IntArray",
+    "Shape",
+    "Shifts",
+    "Tensors",
+    "exp2_table",
+    "json_schema",
+    "norm_table",
+]
 
 
 @dataclass(frozen=True)
 class Tensors:
-    """The integers. N items, D dimensions, L the longest history.
+    """The integers. N items, D dimensions, L the longest history, E edge slots an item.
 
     ``message``, ``key``, ``value``, ``item``: int8 (N, D), also where the format is narrower;
     ``bias``: int16 (N,); ``norm``: uint16 (L + 1,), the multiplier of a history of n items;
     ``fuse_weight``: int8 (D, 2 D), columns [user vector, attention]; ``fuse_bias``: int32 (D,);
-    ``popularity``: uint32 (N,), interactions in training, the answer to an empty history.
+    ``popularity``: uint32 (N,), interactions in training, the answer to an empty history;
+    ``edge_item``: int32 (N, E), the rows that an item's edges lead to; ``edge_weight``: int8
+    (N, E), 0 in a slot without an edge (whose item is 0 by convention).
     """
 
     message: npt.NDArray[np.int8]
@@ -196,6 +94,8 @@ class Tensors:
     fuse_weight: npt.NDArray[np.int8]
     fuse_bias: npt.NDArray[np.int32]
     popularity: npt.NDArray[np.uint32]
+    edge_item: npt.NDArray[np.int32]
+    edge_weight: npt.NDArray[np.int8]
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -220,6 +120,7 @@ class Contract:
 
     def __post_init__(self) -> None:
         _check_tensors(self)
+        _check_edges(self)
         _check_bounds(self)
 
     @cached_property
@@ -276,7 +177,7 @@ class Contract:
 
 def json_schema() -> dict[str, Any]:
     """The published JSON schema of ``contract.json``."""
-    path = resources.files("recfabric") / "schema" / "contract-v1.json"
+    path = resources.files("recfabric") / "schema" / "contract-v2.json"
     return dict(json.loads(path.read_text()))
 
 
@@ -359,6 +260,8 @@ def _check_tensors(contract: Contract) -> None:
         "fuse_weight": ("int8", (d, 2 * d)),
         "fuse_bias": ("int32", (d,)),
         "popularity": ("uint32", (n,)),
+        "edge_item": ("int32", (n, contract.shape.edges)),
+        "edge_weight": ("int8", (n, contract.shape.edges)),
     }
     for name, (dtype, shape) in expected.items():
         array = getattr(contract.tensors, name)
@@ -366,7 +269,7 @@ def _check_tensors(contract: Contract) -> None:
             raise ContractError(
                 f"The tensor '{name}' is {array.dtype}{array.shape}, expected {dtype}{shape}."
             )
-        limits = getattr(contract.formats, name, None)
+        limits = getattr(contract.formats, "edge" if name == "edge_weight" else name, None)
         if limits is not None and not limits.holds(array):
             raise ContractError(
                 f"The tensor '{name}' holds {array.min()}..{array.max()}, outside its format's "
@@ -375,6 +278,29 @@ def _check_tensors(contract: Contract) -> None:
     if len(contract.tokens) != n or len(set(contract.tokens)) != n:
         raise ContractError(
             f"The contract has {len(set(contract.tokens))} distinct item tokens for {n} items."
+        )
+
+
+def _check_edges(contract: Contract) -> None:
+    """Edges lead to items of the catalogue, each of a row's to another one."""
+    n, form, t = contract.shape.items, contract.formats.edge, contract.tensors
+    if not (form.signed and 2 <= form.width <= 8):
+        raise ContractError(
+            f"The format 'edge' is {form}; the kernels take a signed one of 2 to 8 bits."
+        )
+    used = t.edge_weight != 0
+    targets = np.where(used, t.edge_item, 0)
+    if targets.size and not (targets.min() >= 0 and targets.max() < n):
+        raise ContractError(
+            f"The edges lead to items {targets.min()}..{targets.max()}, outside the catalogue's "
+            f"0..{n - 1}."
+        )
+    # Unused slots become numbers below 0, another one each, so that only edges can be equal.
+    sorted_rows = np.sort(np.where(used, targets, ~np.arange(contract.shape.edges)), axis=1)
+    double = np.flatnonzero((np.diff(sorted_rows, axis=1) == 0).any(axis=1))
+    if len(double):
+        raise ContractError(
+            f"The item {double[0]} has two edges to one item; add their weights to one edge."
         )
 
 
@@ -392,9 +318,9 @@ def _check_bounds(contract: Contract) -> None:
     weight = np.abs(t.fuse_weight.astype(np.int64)).sum(axis=1)
     fuse = int((weight * -f.state.min + np.abs(t.fuse_bias.astype(np.int64))).max())
     item = np.abs(t.item.astype(np.int64)).sum(axis=1)
-    score = int(
-        (item * -f.fused.min + (np.abs(t.bias.astype(np.int64)) << contract.shifts.term)).max()
-    )
+    bias = np.abs(t.bias.astype(np.int64)) << contract.shifts.term
+    message = 1 << (MESSAGE_BITS - 1) if contract.shape.edges else 0
+    score = int((item * -f.fused.min + bias).max()) + message
     for name, bound in {"fuse layer": fuse, "score": score}.items():
         if bound >= 1 << 31:
             raise ContractError(

@@ -18,6 +18,10 @@ class RequestError(RecFabricError, ValueError):
     """A request outside the limits: an unknown item, a k of 0, a history too long."""
 
 
+class UnknownUserError(RequestError):
+    """A user that the contract's requests do not name."""
+
+
 class ConfigError(RecFabricError, ValueError):
     """A training or hardware parameter outside its range."""
 
@@ -28,6 +32,18 @@ class DeviceError(RecFabricError):
 
 class DeviceTimeoutError(DeviceError):
     """A device that does not finish within its time-out."""
+
+
+class UnattributedFaultError(DeviceError):
+    """A batch in which the device did not say how each request ended."""
+
+
+class OverloadedError(RecFabricError):
+    """More requests are waiting than the runtime takes; nothing was done for this one."""
+
+
+class SupersededError(RecFabricError):
+    """A request in the rows of tables that were swapped meanwhile; look its items up again."""
 
 
 class ToolMissingError(RecFabricError):
@@ -46,3 +62,7 @@ class MissingExtraError(RecFabricError):
 
 class NetworkError(RecFabricError):
     """A download that failed and has no other source left."""
+
+
+class BitstreamError(RecFabricError):
+    """A build that is damaged, or that does not fit its contract, its board or this host."""

@@ -163,7 +163,7 @@ def _config(contract: Contract, backend: str, k: int, hardware: Mapping[str, int
 
 
 def _memory_bytes(contract: Contract, config: HotPathConfig) -> int:
-    rows = sum(config.row_bytes(t) for t in ("message", "key", "value"))
+    rows = sum(config.row_bytes(t) for t in ("message", "key", "value")) + config.edge_row_bytes
     tables = contract.shape.items * (rows + config.dim * config.item_bits // 8 + 2)
     return int(tables) + (1 << 22)
 

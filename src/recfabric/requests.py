@@ -51,7 +51,8 @@ class Requests:
     ``history``: the item rows a request brings, oldest first, repeats allowed;
     ``seen``: strictly ascending item rows left out of the answer;
     ``targets``: the held-out item rows (empty lists where there are none);
-    ``ids``, ``scores``: int32 (R, K), the QAT model's answers in integers (K may be 0).
+    ``ids``, ``scores``: int32 (R, K), the QAT model's answers in integers (K may be 0);
+    ``users``: R outside names, or none.
     """
 
     protocol: str
@@ -60,6 +61,7 @@ class Requests:
     targets: Ragged
     ids: npt.NDArray[np.int32]
     scores: npt.NDArray[np.int32]
+    users: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.history)
@@ -70,6 +72,8 @@ class Requests:
         for name in ("history", "seen", "targets"):
             ragged: Ragged = getattr(self, name)
             arrays |= {f"{name}_{f.name}": getattr(ragged, f.name) for f in fields(ragged)}
+        if self.users:
+            arrays["users"] = np.array(self.users, dtype=np.str_)
         np.savez_compressed(folder / FILE, **arrays)
 
     @classmethod
@@ -84,7 +88,10 @@ class Requests:
                     name: Ragged(a[f"{name}_indptr"], a[f"{name}_values"])
                     for name in ("history", "seen", "targets")
                 }
-                return cls(str(a["protocol"]), **lists, ids=a["ids"], scores=a["scores"])
+                users = tuple(a["users"].tolist()) if "users" in a.files else ()
+                return cls(
+                    str(a["protocol"]), **lists, ids=a["ids"], scores=a["scores"], users=users
+                )
         except Exception as error:
             raise ContractError(
                 f"{path} cannot be read as requests ({error}); export the model again."

@@ -8,6 +8,8 @@ import pytest
 from recfabric.bitstreams import boards
 from recfabric.bitstreams.parts import PARTS
 from recfabric.errors import ConfigError
+from recfabric.kernels.hotpath.wrapper import axi_ports
+from recfabric.kernels.stimulus import random_contract
 
 
 @pytest.mark.parametrize("name", boards.names())
@@ -19,6 +21,17 @@ def test_every_board_is_complete(name: str) -> None:
     assert board.ports >= 1
     assert board.memory_bytes >= 1 << 29
     assert bool(board.platform) == (board.flow == "vitis")
+    assert bool(board.ps and board.control and board.control_base) == (board.flow == "vivado")
+
+
+@pytest.mark.parametrize("name", boards.names())
+@pytest.mark.parametrize("dim", [16, 64, 256])
+def test_a_boards_netlist_has_beats_as_wide_as_its_ports(name: str, dim: int) -> None:
+    board = boards.board(name)
+    config = board.hotpath(random_contract(items=20, dim=dim, heads=1))
+    assert config.beat_bits == board.port_bits
+    assert axi_ports(config) <= len(board.memory_ports) <= board.ports
+    assert len(set(board.memory_ports)) == len(board.memory_ports)
 
 
 def test_the_boards_of_the_project_are_there() -> None:

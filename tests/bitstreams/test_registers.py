@@ -17,6 +17,7 @@ KERNELS = [
     ("rf_attention", {"Dim": 32, "BeatBits": 128, "KeyBits": 4, "ValueBits": 4}),
     ("rf_topk", {"Dim": 32, "BeatBits": 128, "KMax": 8}),
     ("rf_topk", {"Dim": 32, "BeatBits": 128, "KMax": 8, "ElemBits": 4}),
+    ("rf_scatter", {"BeatBits": 128, "Lanes": 4}),
     ("rf_axi_read", {}),
     ("rf_axi_write", {}),
 ]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -41,6 +43,17 @@ def test_finn_executes_the_dense_part(finn: str) -> None:
     inputs, outputs = compile_layers(fuse.request(contract, pe=4, simd=8)).vectors()
     t = contract.tensors
     expected = dense(inputs[0].astype(np.int8), t.fuse_weight, t.fuse_bias, contract.shifts.fuse)
+    assert (outputs[0] == expected).all()
+
+
+def test_weights_without_a_negative_one_are_compiled(finn: str) -> None:
+    contract = random_contract(items=20, dim=16)
+    tensors = replace(contract.tensors, fuse_weight=contract.tensors.fuse_weight & 127)
+    request = fuse.request(replace(contract, tensors=tensors), pe=4, simd=8)
+    inputs, outputs = compile_layers(request).vectors()
+    expected = dense(
+        inputs[0].astype(np.int8), tensors.fuse_weight, tensors.fuse_bias, contract.shifts.fuse
+    )
     assert (outputs[0] == expected).all()
 
 

@@ -29,6 +29,7 @@ SHAPES = [
     {"items": 300, "dim": 16, "heads": 1, "bits": 8, "history": 48},
     {"items": 45, "dim": 64, "heads": 4, "bits": 4, "history": 30},
 ]
+EDGED = {"items": 150, "dim": 16, "heads": 1, "bits": 8, "history": 400, "edges": 20}
 
 
 def differing(simulation: CSimulation, contract: Contract, count: int) -> list[int]:
@@ -46,7 +47,7 @@ def differing(simulation: CSimulation, contract: Contract, count: int) -> list[i
 
 
 @pytest.mark.parametrize("io_type", project.IO_TYPES)
-@pytest.mark.parametrize("shape", SHAPES, ids=["int8", "int4"])
+@pytest.mark.parametrize("shape", [*SHAPES, EDGED], ids=["int8", "int4", "edges"])
 def test_random_requests_are_exact(io_type: str, shape: dict[str, int]) -> None:
     contract = random_contract(**shape, seed=5)
     simulation = CSimulation(contract, HlsConfig(io_type=io_type, max_seen=256, k=20))
@@ -63,9 +64,30 @@ def test_tables_in_memory_are_ports_of_their_own() -> None:
     assert "INTERFACE bram" not in text
 
 
+def test_edges_are_a_port_and_messages_a_short_stream() -> None:
+    contract = random_contract(**EDGED, seed=5)
+    for io_type in project.IO_TYPES:
+        folder = CSimulation(contract, HlsConfig(io_type=io_type, max_seen=256, k=20)).folder
+        text = (folder / "firmware" / f"{project.NAME}.cpp").read_text()
+        assert "INTERFACE m_axi port=edge10 bundle=gmem_edge10 offset=slave depth=4800" in text
+        assert "HLS STREAM variable=layer10_out depth=2" in text
+
+
+def test_sums_beyond_the_chip_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    contract = random_contract(**EDGED, seed=5)
+    need = -(-18 * 150 // 8)
+    monkeypatch.setattr(project, "_block_ram", lambda where: need - 1)
+    with pytest.raises(ConfigError, match=r"sums of edges of 150 items need 338 bytes but .* 337"):
+        project.graph(contract, tmp_path / "p", HlsConfig(max_seen=256))
+    monkeypatch.setattr(project, "_block_ram", lambda where: need)
+    project.check(contract, HlsConfig(max_seen=256))
+    project.check(random_contract(**SHAPES[0], seed=5), HlsConfig(max_seen=256))
+
+
 @pytest.mark.parametrize(
     ("header", "right", "wrong", "layer"),
     [
+        ("rf_scatter.h", "ap_int<8> weight", "ap_uint<8> weight", "scatter"),
         ("rf_common.h", "(whole & 1)", "true", "attention"),
         ("rf_topk.h", "beaten = row[j] < 0 || s >", "beaten = row[j] < 0 || s >=", "topk"),
     ],
@@ -79,7 +101,7 @@ def test_a_planted_fault_is_found_and_its_layer_named(
     assert text.count(right) == 1
     (headers / header).write_text(text.replace(right, wrong))
     monkeypatch.setattr(layers, "HEADERS", headers)
-    contract = random_contract(**SHAPES[0], seed=5)
+    contract = random_contract(**(EDGED if layer == "scatter" else SHAPES[0]), seed=5)
     try:
         simulation = CSimulation(contract, HlsConfig(max_seen=256, k=20))
         first = differing(simulation, contract, 200)[0]

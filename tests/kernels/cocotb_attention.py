@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """rf_attention against its integer model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +9,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles
 from rows import Array, Handshakes, random_rows, rounding, row_beats
+from weighing import DIGITS, Weighing, deciding, digits, dots_apart, full_scale, random_weighings
 
 from recfabric.contract import exp2_table
 from recfabric.kernels.attention.model import SLOPE_ONE, attend, leaky, logits, reciprocals, weights
@@ -224,9 +225,12 @@ async def every_weight(dut: Any) -> None:
     await start(dut)
     n, exponents = bench.head_dim, np.arange(300)
     requests, seen = [], set[int]()
-    for first in range(0, len(exponents), bench.dim):
-        below = np.resize(exponents[first : first + bench.dim], (bench.heads, n))
+    for first in range(0, len(exponents), n):  # the same in each head
+        below = np.resize(exponents[first : first + n], (bench.heads, n))
         request = weight_request(bench, below)
+        p = weights(bench.logits(request))[1:, 0].astype(int)
+        if p.any():  # to the last bit
+            request = replace(request, out_shift=full_scale(p, int(request.values.max())))
         x = bench.logits(request).astype(int)
         seen |= set((x.max(axis=0) - x)[1:].ravel().tolist())
         requests.append(request)
@@ -274,6 +278,84 @@ async def outputs_round_and_saturate(dut: Any) -> None:
         hit |= rounding(bench.sums(r), r.out_shift)
     assert hit == {"above", "below", "tie up", "tie down"}
     await bench.check(requests)
+
+
+LEVEL = 13  # 2^13 is a sum of 33 weights
+
+
+def weighed(bench: Bench, weighing: Weighing, values: Array | None, shift: int) -> list[Request]:
+    """The request of these values, twice: both banks."""
+    if values is None:
+        return []
+    one = weight_request(bench, np.full((bench.heads, bench.head_dim), weighing.exponent))
+    keys = np.repeat(one.keys[:2], [weighing.full, 1], axis=0)
+    return [Request(one.query, keys, values, 0, shift)] * 2
+
+
+@cocotb.test(timeout_time=1500, timeout_unit="us")
+async def every_bit_decides(dut: Any) -> None:
+    """Each bit of a product and each of a reciprocal, in every lane and in both banks."""
+    bench = Bench(dut)
+    await start(dut)
+    rng, requests = np.random.default_rng(11), list[Request]()
+    high, dim = (1 << bench.value_bits - 1) - 1, bench.dim
+    for full, weight, shift, value in deciding(LEVEL):
+        weighing = Weighing(full, weight, high)
+        requests += weighed(bench, weighing, weighing.exactly(np.full(dim, value)), shift)
+    weighing = Weighing(1 << LEVEL - 8, 1 << LEVEL - 8, high)
+    for extra in range(LEVEL):  # sums of every size, to their last bit
+        sums = rng.integers(-127 << extra, 127 << extra, dim)
+        requests += weighed(bench, weighing, weighing.exactly(sums), 30 - LEVEL + extra)
+    assert len(requests) >= (180 if bench.value_bits == 8 else 30)
+    for weighing in random_weighings(rng, bench.max_rows, high):
+        for shift in (22 + bench.value_bits, 23 + bench.value_bits):
+            requests += weighed(bench, weighing, weighing.beside_a_half(shift, dim), shift)
+    await bench.check(requests)
+
+
+@cocotb.test(timeout_time=800, timeout_unit="us")
+async def every_bit_of_a_dot_product_decides(dut: Any) -> None:
+    """In each head, as far as it is below a logit's binary point."""
+    bench = Bench(dut)
+    await start(dut)
+    n, shape, requests = bench.head_dim, (bench.heads, bench.head_dim), []
+    for shift, dots in dots_apart(bench.key_bits):
+        for first in range(0, len(dots), n):
+            request = weight_request(bench, np.zeros(shape, int))
+            keys, query = np.zeros((1 + n, *shape), np.int8), np.zeros(shape, np.int8)
+            query[:, :3] = [-digit for digit in DIGITS]
+            for i, part in enumerate(digits(np.resize(dots[first : first + n], n))):
+                keys[1:, :, i] = part[:, None]
+            query, keys = query.reshape(-1), keys.reshape(1 + n, -1)
+            requests.append(Request(query, keys, request.values, shift, request.out_shift - 2))
+            logit = bench.logits(requests[-1])
+            assert logit.min() >= -50 and (logit[0] == 0).all() and logit.max() == 0
+    await bench.check(requests)
+
+
+@cocotb.test(timeout_time=200, timeout_unit="us")
+async def one_at_a_time(dut: Any) -> None:
+    """Alone in the kernel, in either bank, with every shift that leaves something."""
+    bench = Bench(dut)
+    await start(dut)
+    rng = np.random.default_rng(13)
+    for shift in np.repeat(range(22, 35), 2).tolist():
+        await bench.check([bench.random(rng, 2, shift)])
+
+
+@cocotb.test(timeout_time=200, timeout_unit="us")
+async def late_queries(dut: Any) -> None:
+    """The query comes long after all else of its request, which waits for it."""
+    bench = Bench(dut)
+    await start(dut)
+    rng = np.random.default_rng(12)
+    for request in [bench.random(rng, n) for n in (3, 0, 2)]:
+        await send(bench.cmd, [request.command])
+        await send(bench.key, row_beats(request.keys, bench.key_bits, bench.beat_bits))
+        await send(bench.value, row_beats(request.values, bench.value_bits, bench.beat_bits))
+        await ClockCycles(dut.clk_i, 50)
+        await send(bench.query, [pack(request.query.tolist(), 8)])
+        await bench.answers([request])
 
 
 @cocotb.test(timeout_time=1500, timeout_unit="us")

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """rf_attention_matrix against its integer model, through its ports alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles
 from rows import Array, Handshakes, random_rows, rounding, row_beats
+from weighing import DIGITS, Weighing, deciding, digits, dots_apart, full_scale, random_weighings
 
 from recfabric.contract import exp2_table
 from recfabric.kernels.attention.model import (
@@ -189,8 +190,13 @@ async def every_weight(dut: Any) -> None:
     exponents = np.arange(300)
     n = min(bench.dim, bench.max_rows - 1)
     heads, seen = [], set[int]()
-    for first in range(0, len(exponents), n):
-        head = weight_head(bench, np.resize(exponents[first : first + n], n))
+    # Row i is the array's element i % Pe's: each exponent comes to each of them, if they are few.
+    turned = np.concatenate([np.roll(exponents, i) for i in range(min(bench.pe, 4))])
+    for first in range(0, len(turned), n):
+        head = weight_head(bench, np.resize(turned[first : first + n], n))
+        p = weights(head.logits)[1:, 0].astype(int)
+        if p.any():  # to the last bit
+            head = replace(head, out_shift=full_scale(p, 127))
         x = head.logits.astype(int)
         seen |= set((x.max(axis=0) - x)[1:].ravel().tolist())
         heads.append(head)
@@ -235,6 +241,86 @@ async def outputs_round_and_saturate(dut: Any) -> None:
         hit |= rounding(head.sums, head.out_shift)
     assert hit == {"above", "below", "tie up", "tie down"}
     await bench.check(heads)
+
+
+LEVEL = 11  # 2^11 is a sum of 9 weights
+
+
+def weighed(bench: Bench, weighing: Weighing, values: Array | None, shift: int) -> list[Head]:
+    """A head of one query with these values, twice: both banks."""
+    if values is None or weighing.full >= bench.max_rows:
+        return []
+    one = weight_head(bench, np.array([weighing.exponent]))
+    keys = np.repeat(one.keys, [weighing.full, 1], axis=0)
+    return [Head(one.queries, keys, values, 0, shift)] * 2
+
+
+@cocotb.test(timeout_time=1500, timeout_unit="us")
+async def every_bit_decides(dut: Any) -> None:
+    """Each bit of a product and each of a reciprocal, in every lane and in both banks."""
+    bench = Bench(dut)
+    await start(dut)
+    rng, heads = np.random.default_rng(11), list[Head]()
+    for full, weight, shift, value in deciding(LEVEL):
+        weighing = Weighing(full, weight, 127)
+        values = weighing.exactly(np.full(bench.dim, value))
+        heads += weighed(bench, weighing, values, shift)
+    weighing = Weighing(1 << LEVEL - 8, 1 << LEVEL - 8, 127)
+    for extra in range(LEVEL):  # sums of every size, to their last bit
+        sums = rng.integers(-127 << extra, 127 << extra, bench.dim)
+        heads += weighed(bench, weighing, weighing.exactly(sums), 30 - LEVEL + extra)
+    assert len(heads) >= 160
+    for weighing in random_weighings(rng, bench.max_rows, 127):
+        for shift in (30, 31):
+            heads += weighed(bench, weighing, weighing.beside_a_half(shift, bench.dim), shift)
+    await bench.check(heads)
+
+
+@cocotb.test(timeout_time=800, timeout_unit="us")
+async def every_bit_of_a_dot_product_decides(dut: Any) -> None:
+    """In each element of the array, as far as it is below a logit's binary point."""
+    bench = Bench(dut)
+    await start(dut)
+    n, heads = min(bench.dim, bench.max_rows - 1), []
+    for shift, dots in dots_apart(8):
+        # Row i is element i % Pe's: each product comes to each of them, if they are a few.
+        turned = np.concatenate([np.roll(dots, i) for i in range(min(bench.pe, 4))])
+        for first in range(0, len(turned), n):
+            head = weight_head(bench, np.zeros(n, int))
+            keys, query = np.zeros_like(head.keys), np.zeros_like(head.queries)
+            query[0, :3] = [-digit for digit in DIGITS]
+            for i, part in enumerate(digits(np.resize(turned[first : first + n], n))):
+                keys[1:, i] = part
+            heads.append(Head(query, keys, head.values, shift, head.out_shift - 2))
+            assert heads[-1].logits.min() >= -50 and heads[-1].logits.max() == 0
+    await bench.check(heads)
+
+
+@cocotb.test(timeout_time=400, timeout_unit="us")
+async def one_at_a_time(dut: Any) -> None:
+    """Alone in the kernel, in either bank, with every shift that leaves something."""
+    bench = Bench(dut)
+    await start(dut)
+    rng = np.random.default_rng(13)
+    for shift in range(22, 35):
+        for _ in range(2):
+            await bench.check([bench.random(rng, 1, 2, shift)])
+
+
+@cocotb.test(timeout_time=200, timeout_unit="us")
+async def late_queries(dut: Any) -> None:
+    """The queries come long after all else of their head, which waits for them, one by one."""
+    bench = Bench(dut)
+    await start(dut)
+    rng = np.random.default_rng(12)
+    for head in [bench.random(rng, q, n) for q, n in ((3, 4), (1, 0), (2, bench.max_rows))]:
+        await send(bench.cmd, [head.command])
+        await send(bench.key, row_beats(head.keys, 8, 8 * bench.depth))
+        await send(bench.value, row_beats(head.values, 8, 8 * bench.depth))
+        for query in head.queries.tolist():
+            await ClockCycles(dut.clk_i, 60)
+            await send(bench.query, [pack(query, 8)])
+        await bench.answers([head])
 
 
 @cocotb.test(timeout_time=1500, timeout_unit="us")

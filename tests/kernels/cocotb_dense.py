@@ -8,6 +8,7 @@ from typing import Any
 import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from rows import Handshakes
 
 from recfabric.kernels.common.dots import Packing
 from recfabric.kernels.dense.model import dense, weight_beats
@@ -129,6 +130,48 @@ async def rounding_and_saturation(dut: Any) -> None:
     rounded = {int(round_shift(v, shift)) for v in seen}
     assert min(rounded) < -128 and max(rounded) > 127  # saturated both ways
     assert 127 in rounded and -128 in rounded  # and just not
+
+
+@cocotb.test(timeout_time=400, timeout_unit="us")
+async def every_bit_decides(dut: Any) -> None:
+    """In every lane: a bit below the half, alone, rounds up; one above the range saturates."""
+    bench = Bench(dut)
+    await start(dut)
+    cases = [(31, (1 << 30) + (1 << bit)) for bit in range(30)]
+    cases += [(0, value) for bit in range(7, 31) for value in (1 << bit, -(1 << bit) - 1)]
+    cases += [(4, value) for value in (8, 24, -8, -24, *(8 + (1 << bit) for bit in range(5, 11)))]
+    weight = np.zeros((bench.p["Rows"], bench.p["Cols"]), np.int8)
+    ties = [(at, step << (at - 1)) for at in (1, 2, 16, 31) for step in (1, 3, -1, -3)]
+    cases += [(at, value) for at, value in ties if abs(value) < 1 << 31]
+    for shift in sorted({at for at, _ in cases}):
+        values = [value for at, value in cases if at == shift]
+        folds = bench.p["Rows"] // bench.p["Pe"]
+        for first in range(0, len(values), folds):
+            chosen = np.resize(values[first : first + folds], folds)
+            await bench.set(weight, np.repeat(chosen, bench.p["Pe"]).astype(np.int32), shift)
+            x = np.zeros(bench.p["Cols"], np.int8)
+            await bench.put(x)
+            assert await bench.get() == bench.want(x)
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+async def a_result_waits_behind_the_one_shown(dut: Any) -> None:
+    """Nothing is lost in a stall, neither a beat nor a cycle: the next result is there at once."""
+    bench = Bench(dut)
+    await start(dut)
+    rng = np.random.default_rng(7)
+    await bench.set(*random_layer(bench, rng), 8)
+    vectors = [random_vector(bench, rng) for _ in range(3)]
+    bench.out.pause = True
+    for x in vectors:
+        await bench.put(x)
+    await ClockCycles(dut.clk_i, 3 * bench.cycles_per_vector + 20)
+    watch = Handshakes(dut, "m_axis_vec")
+    bench.out.pause = False
+    await watch.until("m_axis_vec", 2)
+    assert watch.at["m_axis_vec"][1] - watch.at["m_axis_vec"][0] == 1
+    for x in vectors:
+        assert await bench.get() == bench.want(x)
 
 
 @cocotb.test(timeout_time=200, timeout_unit="us")

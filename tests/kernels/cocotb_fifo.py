@@ -11,12 +11,27 @@ from rows import Handshakes
 from recfabric.sim.streams import reset, send, sink, source, start
 
 
+async def levels(dut: Any) -> None:
+    """In every cycle the level is what went in, less what came out and what the output holds."""
+    inside = 0
+    while True:
+        await FallingEdge(dut.clk_i)
+        if not dut.rst_ni.value:
+            inside = 0
+            continue
+        given = bool(dut.m_axis_tvalid.value)
+        assert int(dut.level_o.value) == inside - given
+        inside += bool(dut.s_axis_tvalid.value and dut.s_axis_tready.value)
+        inside -= bool(given and dut.m_axis_tready.value)
+
+
 @cocotb.test(timeout_time=100, timeout_unit="us")
 @cocotb.parametrize(input_stall=[0.0, 0.5], output_stall=[0.0, 0.5, 0.9])
 async def order_is_kept(dut: Any, input_stall: float, output_stall: float) -> None:
     await start(dut)
     driver = source(dut, "s_axis", share=input_stall, seed=1)
     monitor = sink(dut, "m_axis", share=output_stall, seed=2)
+    cocotb.start_soon(levels(dut))
     rng = random.Random(3)
     sent = [rng.getrandbits(len(dut.s_axis_tdata)) for _ in range(200)]
     await send(driver, sent)
@@ -45,6 +60,7 @@ async def fills_and_tells_its_level(dut: Any) -> None:
     await start(dut)
     depth = int(dut.Depth.value)
     driver, monitor = source(dut, "s_axis"), sink(dut, "m_axis")
+    cocotb.start_soon(levels(dut))
     monitor.pause = True
     await send(driver, list(range(depth + 5)))
     await ClockCycles(dut.clk_i, depth + 10)
@@ -61,6 +77,7 @@ async def fills_and_tells_its_level(dut: Any) -> None:
 async def reset_forgets_what_is_inside(dut: Any) -> None:
     await start(dut)
     driver, monitor = source(dut, "s_axis"), sink(dut, "m_axis")
+    cocotb.start_soon(levels(dut))
     for moment in (2, 3, 4, 7, 12, 19, 33):
         monitor.pause = True
         await send(driver, [1] * (moment + 2))

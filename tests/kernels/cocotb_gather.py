@@ -132,6 +132,73 @@ async def rounding_and_saturation(dut: Any) -> None:
     await bench.check(requests)
 
 
+def spread(sums: Array, low: int, high: int) -> Array:
+    """int8 rows (n, D), n at least 1, of elements low..high with these column sums (D,)."""
+    rows = []
+    while not rows or sums.any():
+        rows.append(np.clip(sums, low, high))
+        sums = sums - rows[-1]
+    return np.array(rows).astype(np.int8)
+
+
+def summing(bench: Bench, sums: Array, norm: int, shift: int) -> Request:
+    """A request whose (weighted) sums are these."""
+    low, high = -(1 << (bench.bits - 1)), (1 << (bench.bits - 1)) - 1
+    if not bench.weight_bits:
+        return Request(spread(sums, low, high), norm, shift)
+    coarse = -(1 << (bench.weight_bits - 1))
+    parts = [spread(sums // coarse, low, high), spread(sums % coarse, low, high)]
+    weights = np.repeat([coarse, 1], [len(part) for part in parts]).astype(np.int8)
+    return Request(np.concatenate(parts), norm, shift, weights)
+
+
+# Norm, shift, sums. A bit below the half, alone, rounds up an even number; a bit above the range,
+# alone, saturates; so does a number that lacks one such bit below zero; then ties.
+DECIDING = [
+    (norm, shift, [2048 + (1 << b) for b in range(11)]) for norm, shift in ((1, 12), (2048, 23))
+]
+DECIDING += [(1 << 15, 31, [(1 << 15) + (1 << b) for b in range(7, 15)]), (1 << 15, 32, [3 << 15])]
+DECIDING += [(1 << 15, 39, [(1 << 23) + (1 << b) for b in range(15, 23)])]
+DECIDING += [(1, 0, [1 << b for b in range(7, 13)] + [-(1 << b) - 1 for b in range(7, 13)])]
+DECIDING += [(1 << 13, 0, [1 << b for b in range(6)]), (1 << 15, 0, [1 << b for b in range(4, 24)])]
+DECIDING += [((1 << b) + 1, 0, [-128]) for b in range(1, 16)]
+DECIDING += [(1 << b, b + 15, [(1 << 14) + 1]) for b in range(16)]
+DECIDING += [(1 << b, b + 21, [(1 << 20) + 1]) for b in range(16)]
+DECIDING += [(1 << b, b + 5, [16, 48, -16, -48]) for b in range(16)]
+DECIDING += [(1, 4, [8, 24, -8, -24, *(8 + (1 << b) for b in range(5, 11))])]
+
+
+@cocotb.test(timeout_time=1200, timeout_unit="us")
+async def every_bit_decides(dut: Any) -> None:
+    """Each of the sums in every lane of the requantiser, as far as the rows allow."""
+    bench = Bench(dut)
+    await start(dut)
+    lanes, requests = bench.dim // bench.chunks, []
+    for norm, shift, sums in DECIDING:
+        for first in range(0, len(sums), bench.chunks):
+            chosen = np.resize(sums[first : first + bench.chunks], bench.chunks)
+            limit = bench.max_rows << (bench.bits - 1 + max(bench.weight_bits - 1, 0))
+            if np.abs(chosen).max() <= limit // 4 * 3:
+                requests.append(summing(bench, np.repeat(chosen, lanes), norm, shift))
+    await bench.check(requests)
+
+
+@cocotb.test(timeout_time=50, timeout_unit="us")
+async def an_answer_does_not_wait_for_its_receiver(dut: Any) -> None:
+    """TVALID comes without TREADY, and the answer behind it waits inside."""
+    bench = Bench(dut)
+    await start(dut)
+    bench.out.pause = True
+    requests = [bench.request(np.random.default_rng(12), n) for n in (3, 2)]
+    for request in requests:
+        await bench.put(request)
+    await ClockCycles(dut.clk_i, 6 * bench.beats + 3 * bench.chunks + 12)
+    assert dut.m_axis_vec_tvalid.value
+    bench.out.pause = False
+    for request in requests:
+        assert await bench.get() == request.answer()
+
+
 @cocotb.test(timeout_time=400, timeout_unit="us")
 async def one_beat_a_cycle(dut: Any) -> None:
     """Latency as documented; back to back a request takes its beats and nothing more."""

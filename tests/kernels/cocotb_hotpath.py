@@ -23,6 +23,7 @@ from recfabric.sim.streams import reset, stalls, start
 CONFIG = HotPathConfig(**json.loads(os.environ["CONFIG"]))
 ITEMS = int(os.environ["ITEMS"])
 BITS = int(os.environ["BITS"])
+EDGES = max(CONFIG.edges - 3, 0)  # of an item: some slots of its row stay empty
 SCRATCH = {"history": 0, "seen": 1 << 14, "result": 1 << 15}
 BATCH = 3 << 20  # from here on: descriptors, records, results, lists, a page or more each
 BATCH_SCRATCH = {"descriptor": BATCH, "record": BATCH + (1 << 14)}
@@ -36,7 +37,7 @@ class Bench:
     def __init__(self, dut: Any, stall: float) -> None:
         self.dut = dut
         self.contract = random_contract(
-            items=ITEMS, dim=CONFIG.dim, heads=CONFIG.heads, bits=BITS, seed=7
+            items=ITEMS, dim=CONFIG.dim, heads=CONFIG.heads, bits=BITS, edges=EDGES, seed=7
         )
         self.model = HotPath.of(self.contract)
         control = AxiLiteBus.from_prefix(dut, "s_axi_control")
@@ -331,6 +332,10 @@ async def bad_requests_are_reported_and_harm_nothing(dut: Any) -> None:
     rng = np.random.default_rng(8)
     history, seen = lists(rng, 9, 12)
     good = b.put(history, seen) | {"k": 10}
+    if CONFIG.edges:
+        for name, value in (("n_items", CONFIG.edge_items + 1), ("scatter_shift", 48)):
+            assert await b.run(good | {name: value}) == 0b1000, name
+        await b.set("scatter_shift", b.contract.shifts.scatter)
     for name, value in (
         ("k", 0),
         ("k", CONFIG.k_max + 1),
@@ -350,3 +355,18 @@ async def bad_requests_are_reported_and_harm_nothing(dut: Any) -> None:
     b.put(history, seen)
     assert await b.run(good) == 0
     b.compare(history, seen, 10)
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.parametrize(stall=STALLS)
+async def edges_of_a_request_are_its_own(dut: Any, stall: float) -> None:
+    """Histories of one row over and over: entries in successive cycles, saturation, then nothing.
+
+    What is left in an array after its scan would show in the request after the next one.
+    """
+    b = await bench(dut, stall)
+    none = np.zeros(0, np.int32)
+    repeated = [(np.full(60, row), none, 1 + row % CONFIG.k_max) for row in (0, 1, 64, 65)]
+    requests = [*repeated, (none, none, 9), (none, none, 9), *repeated[::-1], (none, none, 9)]
+    assert await b.run(b.put_batch(requests)) == 0
+    b.compare_batch(requests, {})

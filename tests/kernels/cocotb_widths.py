@@ -88,25 +88,54 @@ async def reset_in_mid_beat(dut: Any) -> None:
         assert received == (narrow if unpacks else [pack(narrow, NARROW)])
 
 
-@cocotb.test(timeout_time=100, timeout_unit="us")
+@cocotb.test(timeout_time=50, timeout_unit="us")
+async def one_beat_goes_in_before_anyone_listens(dut: Any) -> None:
+    """What fills the output register is taken while nothing is given, and no more."""
+    await start(dut)
+    driver, monitor = source(dut, "s_axis"), sink(dut, "m_axis")
+    monitor.pause = True
+    ratio = max(len(dut.s_axis_tdata), len(dut.m_axis_tdata)) // NARROW
+    narrow = [random.getrandbits(NARROW) for _ in range(2 * ratio)]
+    wide = [pack(narrow[i : i + ratio], NARROW) for i in (0, ratio)]
+    unpacks = hasattr(dut, "count_i")
+    await open_packet(dut, 2 * ratio)
+    await send(driver, wide if unpacks else narrow)
+    await ClockCycles(dut.clk_i, ratio + 5)
+    assert dut.m_axis_tvalid.value and not dut.s_axis_tready.value
+    assert int(dut.m_axis_tdata.value) == (narrow if unpacks else wide)[0]
+
+
+WHOLE = {*range(1027), 1 << 14}  # packets of so many narrow beats are given to their ends
+
+
+async def give(dut: Any, count: int, most: int) -> tuple[int, int]:
+    """Narrow beats given and wide ones taken, a beat a cycle, until ``most`` are given."""
+    given = taken = 0
+    for _ in range(most + 4):
+        await FallingEdge(dut.clk_i)
+        taken += bool(dut.s_axis_tready.value)
+        if dut.m_axis_tvalid.value:
+            given += 1
+            assert dut.m_axis_tlast.value == (given == count)
+        if given == most < count:
+            break
+    return given, taken
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def packets_of_every_size(dut: Any) -> None:
-    """A packet of 2^n narrow beats goes on after its first ones; TLAST marks its last alone."""
+    """A packet takes the beats it needs and no more, however many wait; TLAST marks its last."""
     if not hasattr(dut, "count_i"):
         return
     await start(dut)
-    driver = source(dut, "s_axis")
-    dut.m_axis_tready.value = 1
+    dut.s_axis_tvalid.value = dut.m_axis_tready.value = 1
     ratio = len(dut.s_axis_tdata) // NARROW
-    for bit in range(32):
-        count, given = 1 << bit, 0
+    for count in [1 << bit for bit in range(32)] + [(1 << bit) + 2 for bit in range(32)]:
         assert not dut.s_axis_tready.value  # nothing is owed
+        most = count if count in WHOLE else 2 * ratio
         await open_packet(dut, count)
-        await send(driver, [7] * -(-min(count, 2 * ratio) // ratio))
-        for _ in range(2 * ratio + 6):
-            await FallingEdge(dut.clk_i)
-            if dut.m_axis_tvalid.value:
-                given += 1
-                assert dut.m_axis_tlast.value == (given == count)
-        assert given == min(count, 2 * ratio)
-        assert dut.s_axis_tready.value == (count > 2 * ratio)
-        await reset(dut)
+        given, taken = await give(dut, count, most)
+        assert given == most
+        assert taken == (-(-count // ratio) if most == count else most // ratio + 1)
+        if most < count:
+            await reset(dut)

@@ -79,6 +79,14 @@ REFUSED: dict[str, dict[str, tuple[int, ...]]] = {
         "Ports": (0, 3, 32),
         "Users": (0, 3, 8),
     },
+    "rf_scatter": {
+        "Items": (0, 16, 100, 1 << 21),
+        "Edges": (0, 8, 48, 256),
+        "BeatBits": BEAT,
+        "Lanes": (0, 3, 64),
+        "Banks": (0, 1, 24, 128),
+        "MaxRows": (0, 2048),
+    },
     "rf_axi_read": {"BeatBits": BEAT, "FifoDepth": (0, 1, 48), "MaxBurst": (0, 257)},
     "rf_axi_write": {"BeatBits": BEAT},
     "rf_fifo": {"Width": (0,), "Depth": (0, 1, 3)},
@@ -88,7 +96,7 @@ REFUSED: dict[str, dict[str, tuple[int, ...]]] = {
     "rf_unpack": {"InBits": (0, 100), "OutBits": (0, 100)},
     "rf_requant": {"InBits": (63,), "OutBits": (0, 1, 63), "ShiftBits": (0, 7)},
     "rf_exp2": {"InBits": (9, 33)},
-    "rf_history": {"MaxRows": (0, 1, 2048), "BeatBits": BEAT},
+    "rf_history": {"MaxRows": (0, 1, 2048), "BeatBits": BEAT, "Passes": (2, 5)},
     # One value each: the kernels inside refuse what the tests above say.
     "rf_hotpath": {
         "Dim": (48,),
@@ -107,6 +115,8 @@ REFUSED: dict[str, dict[str, tuple[int, ...]]] = {
         "FifoDepth": (48,),
         "MaxBurst": (257,),
         "ScanPorts": (3,),
+        "Edges": (1, 12),
+        "EdgeItems": (64,),
     },
 }
 # rf_hotpath small, where the value under test allows it: elaboration takes seconds otherwise;

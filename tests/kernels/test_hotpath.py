@@ -23,8 +23,10 @@ INT4 = {f"{table}_bits": 4 for table in ("message", "key", "value", "item")}
 SHAPES = {
     "demo": (HotPathConfig(), 300, 8),
     "narrow-port-int4": (HotPathConfig(dim=32, heads=4, beat_bits=64, pe=8, **INT4), 100, 4),
-    "items-packed-int4": (
-        HotPathConfig(dim=16, heads=1, beat_bits=256, pe=4, simd=8, **INT4),
+    "items-packed-int4-edges": (
+        HotPathConfig(
+            dim=16, heads=1, beat_bits=256, pe=4, simd=8, edges=16, edge_items=512, **INT4
+        ),
         300,
         4,
     ),
@@ -56,10 +58,12 @@ def test_requests(shape: str) -> None:
     [
         Fault("rf_scan_reads.sv", "left_q <= left_q - chunk;", "left_q <= left_q - chunk - 1;"),
         Fault("rf_front.sv", "{text, kept}", "{kept, text}"),
+        # the edges' terms are scaled as another sum is
+        Fault("rf_edges.sv", "shift: args_i.scatter_shift[7:0]", "shift: args_i.gather_shift[7:0]"),
     ],
 )
 def test_a_planted_fault_is_caught(fault: Fault) -> None:
-    config, items, bits = SHAPES["items-packed-int4"]
+    config, items, bits = SHAPES["items-packed-int4-edges"]
     made = bench(config, fault)
     only = "answers_back_to_back/stall=0.0"
     assert made.outcome(TESTS, env=environment(config, items, bits), only=only).failed
@@ -83,7 +87,7 @@ def test_a_planted_fault_is_caught(fault: Fault) -> None:
     ],
 )
 def test_a_fault_between_overlapped_requests_is_caught(fault: Fault) -> None:
-    config, items, bits = SHAPES["items-packed-int4"]
+    config, items, bits = SHAPES["items-packed-int4-edges"]
     made = bench(config, fault)
     only = "(a_batch_overlaps|a_bad_request).*stall=0.0"
     assert made.outcome(TESTS, env=environment(config, items, bits), only=only).failed

@@ -10,8 +10,12 @@ import pytest
 import torch
 
 from recfabric.contract import EXP2_FRAC, RECIPROCAL_FRAC, Contract, exp2_table
+from recfabric.host.soft import SoftDevice
+from recfabric.host.verify import answer_all
 from recfabric.kernels.fixed import requantise, round_shift
+from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.quant.checkpoint import Checkpoint
+from recfabric.quant.choose import Candidates
 from recfabric.quant.datasets import Dataset
 from recfabric.quant.export import export, to_contract
 from recfabric.quant.fit import FitConfig
@@ -26,7 +30,7 @@ from recfabric.requests import Ragged, Requests
 
 ONE = FitConfig(epochs=1, batch=64)
 QUICK = TrainConfig(
-    floating=ONE, quantised=ONE, lightgcn=LightGcnConfig(epochs=1), penalties=(400.0,)
+    floating=ONE, quantised=ONE, lightgcn=LightGcnConfig(epochs=1), candidates=Candidates((400.0,))
 )
 
 
@@ -45,8 +49,11 @@ def reference(contract: Contract, history: np.ndarray) -> dict[str, Any]:
         answer[one] = requantise((power @ t.value[h][:, one]) * reciprocal, s.attention)
     product = t.fuse_weight.astype(np.int64) @ np.concatenate([user, answer]) + t.fuse_bias
     fused = requantise(product, s.fuse)
-    scores = t.item.astype(np.int64) @ fused + (t.bias.astype(np.int64) << s.term)
-    return {"user": user, "answer": answer, "fused": fused, "scores": scores}
+    sums = np.zeros(len(t.item), np.int64)
+    np.add.at(sums, t.edge_item[h], t.edge_weight[h])
+    term = requantise(sums * int(t.norm[len(h)]), s.scatter, 24)
+    scores = t.item.astype(np.int64) @ fused + (t.bias.astype(np.int64) << s.term) + term
+    return {"user": user, "answer": answer, "fused": fused, "term": term, "scores": scores}
 
 
 def assert_equal(model: QuantHybrid, contract: Contract, history: Ragged) -> None:
@@ -74,30 +81,38 @@ def test_every_user_of_movielens(ml100k: Dataset, tmp_path: Path) -> None:
     assert requests is not None and len(requests) == 943
     assert_equal(Checkpoint.load(tmp_path / "run").model, contract, requests.history)
     assert_listed(contract, requests)
+    served = answer_all(SoftDevice(HotPathConfig.for_contract(contract)), contract, requests)
+    assert np.array_equal(served.rows, requests.ids)
+    assert np.array_equal(served.scores, requests.scores)
     streams = [reference(contract, h) for h in list(requests.history)[:100]]
-    for name in ("user", "answer", "fused"):  # the formats are put to use
+    for name in ("user", "answer", "fused", "term"):  # the formats are put to use
         assert max(int(np.abs(s[name]).max()) for s in streams) > 32
 
 
 @pytest.mark.parametrize(
-    ("dim", "heads", "bits"),
+    ("dim", "heads", "edges", "bits"),
     [
-        (16, 1, Bits()),
-        (32, 2, Bits(4, 4, 4, 4)),
-        (64, 4, Bits(message=4, item=8)),
-        (128, 4, Bits(item=4)),
+        (16, 1, 0, Bits()),
+        (32, 2, 32, Bits(4, 4, 4, 4)),
+        (64, 4, 1, Bits(message=4, item=8, edge=3)),
+        (128, 4, 128, Bits(item=3, key=6)),
+        (16, 2, 16, Bits(2, 2, 2, 2, 2)),
     ],
 )
 def test_shapes_bits_and_awkward_histories(
-    dim: int, heads: int, bits: Bits, tmp_path: Path
+    dim: int, heads: int, edges: int, bits: Bits, tmp_path: Path
 ) -> None:
-    config = replace(QUICK, dim=dim, heads=heads, bits=bits)
+    config = replace(QUICK, dim=dim, heads=heads, edges=edges, bits=bits)
     train(config, synthetic_dataset(80, 50, seed=dim, texts=False), tmp_path)
     checkpoint = Checkpoint.load(tmp_path)
     rng = np.random.default_rng(dim)
     histories = [[], [3], [3, 3], [7] * 1024, list(range(50)), rng.integers(50, size=1024)]
     histories += [rng.integers(50, size=int(n)) for n in rng.integers(1, 200, size=40)]
-    assert_equal(checkpoint.model, to_contract(checkpoint), Ragged.of(histories))
+    contract = to_contract(checkpoint)
+    assert contract.shape.edges == min(edges, 49)
+    for name, width in vars(bits).items():
+        assert edges == 0 or getattr(contract.formats, name).width == width
+    assert_equal(checkpoint.model, contract, Ragged.of(histories))
 
 
 def test_saturated_streams(tmp_path: Path) -> None:
@@ -108,12 +123,14 @@ def test_saturated_streams(tmp_path: Path) -> None:
     with torch.no_grad():
         for table in (model.message, model.text.key.weight, model.text.value.weight, model.item):
             table.mul_(50)
+        model.edge.mul_(50)
         model.fuse.linear.weight.mul_(8)
         model.bias.add_(1e6)
     contract = to_contract(checkpoint)
     history = Ragged.of([np.random.default_rng(i).integers(50, size=30) for i in range(60)])
     assert_equal(model, contract, history)
     assert contract.tensors.bias.max() == 32767
+    assert contract.tensors.edge_weight.min() == -128 and contract.tensors.edge_weight.max() == 127
     users = np.array([reference(contract, h)["user"] for h in history])
     assert users.min() == -128 and users.max() == 127
 

@@ -14,6 +14,7 @@ import torch
 
 from recfabric.contract import Contract
 from recfabric.errors import ConfigError, DataError
+from recfabric.quant.choose import Candidates
 from recfabric.quant.export import export
 from recfabric.quant.fit import FitConfig
 from recfabric.quant.hybrid import Edges, Hybrid, HybridSizes, text_features
@@ -29,7 +30,7 @@ from recfabric.requests import Ragged, Requests
 FEW = FitConfig(epochs=4, batch=32)
 SMALL = TrainConfig(
     dim=16,
-    penalties=(5.0, 50.0),
+    candidates=Candidates((5.0, 50.0)),
     text_dim=8,
     lightgcn=LightGcnConfig(dim=16, epochs=20, batch=512),
     floating=FEW,
@@ -108,6 +109,7 @@ def test_export_tells_where_it_comes_from(small: TrainConfig, tmp_path: Path) ->
     assert contract.provenance["encoder"] == small.encoder
     assert contract.tensors.popularity.tolist() == parts.popularity.tolist()
     assert requests is not None and len(requests) == 120
+    assert requests.users == data.users
     assert requests.protocol == parts.protocol
     for user in range(120):
         assert requests.history[user].tolist() == parts.train[user].tolist()
@@ -153,11 +155,29 @@ def test_the_merged_table_is_lightgcn() -> None:
 def test_gradients_reach_every_parameter() -> None:
     parts = split(synthetic_dataset(40, 30, seed=6, texts=False))
     graph = adjacency(parts.train, parts.items)
-    sizes = HybridSizes(items=30, dim=16, heads=2, layers=1)
+    sizes = HybridSizes(items=30, dim=16, heads=2, layers=1, edges=4)
     model = Hybrid(sizes, graph, torch.from_numpy(parts.popularity), None)
+    model.target.copy_(torch.arange(120).view(30, 4) % 30)
     model(Edges.of(parts.train)).logsumexp(1).sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_rotation_changes_the_axes_and_nothing_else() -> None:
+    parts = split(synthetic_dataset(40, 30, seed=6, texts=False))
+    graph = adjacency(parts.train, parts.items)
+    torch.manual_seed(0)
+    sizes = HybridSizes(items=30, dim=16, heads=2, layers=1)
+    model = Hybrid(sizes, graph, torch.from_numpy(parts.popularity), None)
+    with torch.no_grad():
+        model.message.mul_(10)
+        model.fuse.weight.add_(torch.randn(16, 32))
+        model.fuse.bias.add_(1)
+        turned = model.rotated()
+        edges = Edges.of(parts.train)
+        for table, other in zip(model.tables()[:4:3], turned.tables()[:4:3], strict=True):
+            assert not torch.allclose(table, other, atol=0.01)
+        assert torch.allclose(model(edges), turned(edges), rtol=1e-4, atol=1e-4)
 
 
 def test_take_and_features() -> None:
@@ -183,8 +203,8 @@ def test_bad_configurations(field: str, value: int) -> None:
 
 
 def test_bad_bits_and_bad_runs(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="5 bits"):
-        Bits(key=5)
+    with pytest.raises(ConfigError, match="9 bits"):
+        Bits(key=9)
     with pytest.raises(DataError, match="train with"):
         export(tmp_path, tmp_path / "model")
     (tmp_path / "checkpoint.pt").write_bytes(b"no")

@@ -1,12 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mutation: a sample of mutants is caught; tests that look at nothing catch none."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from recfabric.sim.mutate import MutationError, reasons, report, score, targets
+from recfabric.kernels.sources import ROOT
+from recfabric.sim.mutants import (
+    WANTED,
+    Mutant,
+    Reason,
+    Score,
+    code_at,
+    excuses,
+    reasons,
+    report,
+    targets,
+)
+from recfabric.sim.mutate import MutationError, main, score
 
 BLIND = """
 import cocotb
@@ -49,7 +62,71 @@ def test_tests_that_fail_without_a_mutation_are_refused(tmp_path: Path) -> None:
         score(target, count=12)
 
 
-def test_every_reason_belongs_to_a_target() -> None:
-    known = targets()
-    assert {reason.target for reason in reasons()} <= known.keys()
-    assert all(target.tests.exists() for target in known.values())
+def test_a_sample_is_no_proof(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--kernel", "fifo", "--count", "12"]) == 1
+    assert "fifo" in capsys.readouterr().out
+
+
+def test_every_target_has_mutants_enough() -> None:
+    assert WANTED == 200
+    for target in targets().values():
+        assert target.count >= WANTED, target.name
+        assert target.tests.exists(), target.name
+
+
+def test_every_kernel_with_a_cocotb_test_is_a_target() -> None:
+    written = set((Path(__file__).parents[1] / "kernels").glob("cocotb_*.py"))
+    assert written == {target.tests for target in targets().values()}
+
+
+def fates(*, survived: int = 0, equal: int = 0, caught: int = 0, reason: str = "") -> Score:
+    ends = ["survived"] * survived + ["equal"] * equal + ["AssertionError"] * caught
+    made = [Mutant(i, "inv", "a_q[0]", (), (), how, "", 0.0, reason) for i, how in enumerate(ends)]
+    return Score(targets()["fifo"], tuple(made), 0.0)
+
+
+def test_what_passes() -> None:
+    assert fates(caught=200).passes
+    assert fates(caught=190, survived=10, reason="so").passes
+    assert not fates(caught=199, equal=99).passes  # too few that change something
+    assert not fates(caught=199, survived=1).passes  # no reason
+    assert not fates(caught=189, survived=11, reason="so").passes  # less than 95 %
+
+
+@pytest.mark.parametrize(
+    ("change", "excused"),
+    [
+        ({}, True),
+        ({"kind": "const1"}, False),
+        ({"signal": "$2.A[13]"}, False),
+        ({"sources": ("rf_other.sv:1.2-1.5",)}, False),
+        ({"code": ("a != c",)}, False),
+    ],
+)
+def test_a_reason_excuses_what_it_names(change: dict[str, object], excused: bool) -> None:
+    reason = Reason("fifo", "rf_fifo.sv", r"\$\d\.A\[\d\]", "so", ("inv",), "a != b")
+    mutant = Mutant(1, "inv", "$2.A[1]", ("rf_fifo.sv:1.2-1.8",), ("a != b",), "survived", "", 0.0)
+    assert excuses(reason, replace(mutant, **change)) == excused
+
+
+def test_the_code_of_a_place_is_found() -> None:
+    texts = {"a.sv": ["  x <= y +", "    1;", "endmodule"]}
+    assert code_at("a.sv:1.8-1.11", texts) == "y +"
+    assert code_at("a.sv:1.8-2.6", texts) == "y + 1"
+    assert code_at("a.sv:1.8", texts) == code_at("b.sv:1.8-1.11", texts) == ""
+
+
+KINDS = {"inv", "const0", "const1", "cnot0", "cnot1"}
+
+
+@pytest.mark.parametrize("reason", reasons(), ids=lambda r: f"{r.target}-{r.file}")
+def test_every_reason_is_about_what_is_there(reason: Reason) -> None:
+    assert reason.target in targets()
+    assert set(reason.kinds) <= KINDS
+    assert reason.why
+    re.compile(reason.signal)
+    text = ""
+    if reason.file:
+        (file,) = ROOT.rglob(reason.file)
+        text = " ".join(file.read_text().split())
+    assert reason.code in text

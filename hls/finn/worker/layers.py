@@ -19,6 +19,7 @@ from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
 from finn.transformation.streamline.round_thresholds import RoundAndClipThresholds
 from finn.util.basic import getHWCustomOp
 from graphs import RefusedError as RefusedError
+from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
@@ -32,7 +33,8 @@ OURS = ("DuplicateStreams_hls", "ElementwiseAdd_hls")
 def compile_model(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The request's model as RTL layers in ``folder``: the design, its tests in ``vectors.npz``."""
     model = graphs.load(request, folder)
-    model = model.transform(MinimizeWeightBitWidth()).transform(MinimizeAccumulatorWidth())
+    model = _signed(model.transform(MinimizeWeightBitWidth()))
+    model = model.transform(MinimizeAccumulatorWidth())
     model = model.transform(RoundAndClipThresholds()).transform(InferDataTypes())
     vectors = _vectors(model, request, folder)
     np.savez(folder / "vectors.npz", **vectors)
@@ -47,6 +49,20 @@ def compile_model(request: dict[str, Any], folder: Path) -> dict[str, Any]:
             _codegen_single_node(node, model, request["part"], request["clock_ns"])
     model.save(str(folder / "layers.onnx"))
     return describe(model)
+
+
+def _signed(model: ModelWrapper) -> ModelWrapper:
+    """Weights that all happen to be at least 0 are signed ones too: MVAU_rtl takes no others."""
+    for node in model.graph.node:
+        if not node.op_type.startswith("MVAU"):
+            continue
+        instance = getHWCustomOp(node)
+        weights = instance.get_input_datatype(1)
+        if model.get_initializer(node.input[1]) is not None and not weights.signed():
+            signed = DataType[f"INT{weights.bitwidth() + 1}"]
+            instance.set_nodeattr("weightDataType", signed.name)
+            model.set_tensor_datatype(node.input[1], signed)
+    return model
 
 
 def _specialise(model: ModelWrapper, request: dict[str, Any]) -> ModelWrapper:

@@ -31,6 +31,29 @@ def add(commands: Commands) -> None:
         "--cells", action=argparse.BooleanOptionalAction, default=True, help="count cells by Yosys"
     )
     backends.set_defaults(run=_backends)
+    service = what.add_parser("service", help="what the HTTP service adds to the bare device")
+    service.add_argument("model", type=Path, nargs="?", help="a contract folder (a random one)")
+    service.add_argument("--seconds", type=float, default=10.0, help="of open-loop load (10)")
+    service.add_argument("--json", type=Path, metavar="FILE", help="where the result goes")
+    service.set_defaults(run=_service)
+    cost = what.add_parser("cost", help="the cost model's cycles against the RTL's")
+    cost.add_argument("--count", type=int, help="configurations at random (20)")
+    cost.add_argument("--seed", type=int, help="what they are drawn from")
+    cost.add_argument("--first", type=int, default=0, help="number of the first one (0)")
+    cost.add_argument("--netlists", type=int, help="that the numbers share in turn (one each)")
+    cost.add_argument(
+        "--quick",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="compile netlists without optimisation",
+    )
+    cost.add_argument("--json", type=Path, metavar="FILE", help="where the rows go")
+    cost.set_defaults(run=_cost)
+    area = what.add_parser("area", help="fit the area model to Yosys runs and check it")
+    area.add_argument("--part", default="xczu5ev", help="the part (xczu5ev)")
+    area.add_argument("--anew", action="store_true", help="run Yosys for every sample again")
+    area.add_argument("--out", type=Path, metavar="FILE", help="the file to write")
+    area.set_defaults(run=_area)
 
 
 def _kernels(options: argparse.Namespace) -> int:
@@ -60,3 +83,41 @@ def _backends(options: argparse.Namespace) -> int:
         write_json(options.json, record(rows))
     print(table(rows))
     return 1 if any(row.mismatches for row in rows) else 0
+
+
+def _service(options: argparse.Namespace) -> int:
+    from recfabric.bench._service import measure
+    from recfabric.demo import write_json
+    from recfabric.quant.progress import Terminal
+
+    with Terminal().task("load", 1) as advance:
+        result = measure(options.model, seconds=options.seconds)
+        advance(1)
+    if options.json:
+        write_json(options.json, result.record())
+    print(result.table())
+    return 0 if result.met else 1
+
+
+def _cost(options: argparse.Namespace) -> int:
+    from recfabric.bench import _cost as cost
+    from recfabric.demo import write_json
+    from recfabric.quant.progress import Terminal
+
+    seed = cost.SEED if options.seed is None else options.seed
+    count = cost.COUNT if options.count is None else options.count
+    drawn = cost.draw(seed, count, netlists=options.netlists, first=options.first)
+    rows = cost.check(list(drawn), Terminal().task, quick=options.quick)
+    if options.json:
+        write_json(options.json, cost.record(rows, seed))
+    print(cost.table(rows))
+    return 0 if all(row.met for row in rows) else 1
+
+
+def _area(options: argparse.Namespace) -> int:
+    from recfabric.bitstreams import area_fit
+    from recfabric.quant.progress import Terminal
+
+    found = area_fit.refit(options.part, options.out, Terminal().task, anew=options.anew)
+    print(area_fit.table(found))
+    return 0

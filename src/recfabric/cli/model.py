@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recfabric.contract import Contract
+from recfabric.errors import ConfigError
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.proof import BACKENDS, FUSE_LAYERS
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 DEMO = Path("build/demo")
+PROTOCOLS = ("random-80-10-10", "last-out", "given")
 
 
 def add(commands: Commands) -> None:
@@ -31,6 +33,14 @@ def add(commands: Commands) -> None:
     train = commands.add_parser("train", help="train float and quantised models")
     _training_options(train, DEMO / "run")
     train.set_defaults(run=_train)
+
+    ablation = commands.add_parser("ablation", help="train variants of the default, one by one")
+    ablation.add_argument("--data", default="ml-100k", help="as of train")
+    ablation.add_argument("--protocol", choices=PROTOCOLS)
+    ablation.add_argument("--out", type=Path, default=Path("build/ablation"))
+    ablation.add_argument("--row", action="append", help="only this row; may be repeated")
+    ablation.add_argument("--seeds", type=int, nargs="+", help="five by default")
+    ablation.set_defaults(run=_ablation)
 
     export = commands.add_parser("export", help="write a trained model as a contract")
     export.add_argument("--from", dest="source", type=Path, default=DEMO / "run", metavar="RUN")
@@ -60,7 +70,10 @@ def add(commands: Commands) -> None:
     recommend.add_argument("model", type=Path, help="a contract folder")
     recommend.add_argument("history", nargs="*", help="item tokens, oldest first")
     recommend.add_argument("-k", type=int, default=10)
-    recommend.add_argument("--device", choices=("soft", "rtl"), default="soft")
+    recommend.add_argument("--device", choices=("soft", "rtl", "pynq", "xrt"), default="soft")
+    recommend.add_argument(
+        "--bitstream", type=Path, metavar="FOLDER", help="pynq, xrt: a build by `recfabric deploy`"
+    )
     recommend.set_defaults(run=_recommend)
 
 
@@ -69,12 +82,16 @@ def _training_options(parser: argparse.ArgumentParser, out: Path) -> None:
         "--data", default="ml-100k", help="ml-100k, or a folder with .inter or train.txt files"
     )
     parser.add_argument("--out", type=Path, default=out)
-    parser.add_argument("--protocol", choices=("random-80-10-10", "last-out", "given"))
+    parser.add_argument("--protocol", choices=PROTOCOLS)
     parser.add_argument("--encoder", help="smollm2, minilm, or a Hugging Face name or folder")
     parser.add_argument("--dim", type=int)
     parser.add_argument("--heads", type=int)
-    parser.add_argument("--bits", type=int, help="of the tables: 4 or 8")
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--edges", type=int, help="item-item edges of each item (32)")
+    parser.add_argument(
+        "--bits", help="of the tables: 2 to 8 (edges keep 8), or a list such as message=4,item=8"
+    )
+    parser.add_argument("--seed", type=int, help="of the training")
+    parser.add_argument("--split-seed", type=int, help="of the split (42)")
 
 
 def _hardware_option(parser: argparse.ArgumentParser) -> None:
@@ -94,10 +111,10 @@ def _config(options: argparse.Namespace) -> TrainConfig:
         from recfabric.quant.qat import Bits
         from recfabric.quant.train import TrainConfig
 
-        names = ("protocol", "encoder", "dim", "heads", "seed")
+        names = ("protocol", "encoder", "dim", "heads", "edges", "seed", "split_seed")
         given: dict[str, Any] = {n: getattr(options, n) for n in names}
         if options.bits is not None:
-            given["bits"] = Bits(*[options.bits] * 4)
+            given["bits"] = Bits.read(options.bits)
         return TrainConfig(**{name: value for name, value in given.items() if value is not None})
 
 
@@ -134,6 +151,26 @@ def _train(options: argparse.Namespace) -> int:
     config, progress = _config(options), _progress()
     train_stage(config, open_data(options.data, progress), options.out, progress)
     _say_accuracy(json.loads((options.out / "train.json").read_text())["accuracy"])
+    return 0
+
+
+def _ablation(options: argparse.Namespace) -> int:
+    from recfabric.demo import open_data, training_extra
+
+    with training_extra():
+        from recfabric.quant.ablation import SEEDS, run_ablation, table
+        from recfabric.quant.train import TrainConfig
+
+    progress = _progress()
+    records = run_ablation(
+        TrainConfig(protocol=options.protocol, lightgcn=None),
+        open_data(options.data, progress),
+        options.out,
+        rows=options.row,
+        seeds=options.seeds or SEEDS,
+        progress=progress,
+    )
+    print(table(records), end="")
     return 0
 
 
@@ -178,20 +215,29 @@ def _recommend(options: argparse.Namespace) -> int:
     from recfabric.host.recommender import Recommender
 
     contract = Contract.load(options.model)
-    answer = Recommender(contract, _device(options.device, contract)).recommend(
-        options.history, options.k
-    )
+    device = _device(options.device, contract, options.bitstream)
+    answer = Recommender(contract, device).recommend(options.history, options.k)
     for item, score in zip(answer.items, answer.scores, strict=True):
         print(f"{item}\t{score:g}")
     return 0
 
 
-def _device(name: str, contract: Contract) -> Device | None:
+def _device(name: str, contract: Contract, bitstream: Path | None) -> Device | None:
     if name == "soft":
         return None
-    from recfabric.host.rtl import RtlDevice
+    if name == "rtl":
+        from recfabric.host.rtl import RtlDevice
 
-    return RtlDevice(HotPathConfig.for_contract(contract))
+        return RtlDevice(HotPathConfig.for_contract(contract))
+    if bitstream is None:
+        raise ConfigError(f"The device '{name}' needs --bitstream, a folder by `recfabric deploy`.")
+    if name == "pynq":
+        from recfabric.host.pynq_device import PynqDevice
+
+        return PynqDevice(bitstream, contract)
+    from recfabric.host.xrt_device import XrtDevice
+
+    return XrtDevice(bitstream, contract)
 
 
 def _say_accuracy(rows: list[dict[str, Any]]) -> None:

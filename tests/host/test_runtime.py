@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The runtime: exact over shards, swaps and faults; every request has one answer or one error."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recfabric.contract import Contract
+from recfabric.errors import (
+    ConfigError,
+    DeviceError,
+    DeviceTimeoutError,
+    OverloadedError,
+    RecFabricError,
+    RequestError,
+    SupersededError,
+)
+from recfabric.host import driver as driver_module
+from recfabric.host.device import Completion, Device
+from recfabric.host.driver import Query
+from recfabric.host.faulty import FAULTS, FaultyDevice
+from recfabric.host.runtime import LaneOptions, Runtime, RuntimeOptions, Served
+from recfabric.host.soak import SoakPlan, soak
+from recfabric.host.soft import SoftDevice
+from recfabric.kernels.hotpath.config import HotPathConfig
+from recfabric.kernels.hotpath.model import HotPath
+from recfabric.kernels.stimulus import random_contract
+
+ITEMS = 90
+QUICK = LaneOptions(timeout_s=0.05, retry_s=0.002, retry_max_s=0.02)
+
+
+@pytest.fixture(scope="module")
+def contracts() -> list[Contract]:
+    return [random_contract(items=ITEMS + i, dim=16, heads=1, seed=5 + i) for i in range(2)]
+
+
+@pytest.fixture
+def runtime(contracts: list[Contract]) -> Iterator[Runtime]:
+    with Runtime(contracts[0], [soft(contracts[0])]) as one:
+        yield one
+
+
+def config(contract: Contract) -> HotPathConfig:
+    return HotPathConfig.for_contract(contract, pe=4, simd=4)
+
+
+def soft(contract: Contract) -> SoftDevice:
+    return SoftDevice(config(contract))
+
+
+def queries(count: int, seed: int = 1) -> list[Query]:
+    rng = np.random.default_rng(seed)
+    return [
+        Query(
+            rng.integers(0, ITEMS, i % 19),
+            np.unique(rng.integers(0, ITEMS, i % 40)),
+            1 + i % 32,
+        )
+        for i in range(count)
+    ]
+
+
+def check(served: Served, query: Query, contract: Contract) -> None:
+    """The answer is that of the integer model on the contract that it names."""
+    assert served.contract == contract.sha256
+    history = np.asarray(query.history)
+    norm = int(contract.tensors.norm[len(history)])
+    seen = np.asarray(query.seen, np.int32)
+    rows, scores = HotPath.of(contract).answer(history, norm, seen, query.k)
+    assert served.rows.tolist() == rows.tolist()
+    assert served.scores.tolist() == scores.tolist()
+
+
+def check_all(futures: Sequence[Future[Served]], asked: Sequence[Query], by: Contract) -> None:
+    for future, query in zip(futures, asked, strict=True):
+        check(future.result(20), query, by)
+
+
+@pytest.mark.parametrize("devices", [1, 2, 3, 7])
+def test_shards_merge_to_the_whole_catalogue(contracts: list[Contract], devices: int) -> None:
+    contract = contracts[0]
+    asked = queries(150)
+    with Runtime(contract, [soft(contract) for _ in range(devices)]) as runtime:
+        check_all([runtime.submit(query) for query in asked], asked, contract)
+        # rows 7 and 8 are equal items: a border between shards lies between some such pair
+        assert runtime.request(asked[5]).devices == ("soft",) * devices
+
+
+def test_equal_scores_on_two_shards_go_to_the_lower_row(contracts: list[Contract]) -> None:
+    tensors = contracts[0].tensors
+    item, bias = tensors.item.copy(), tensors.bias.copy()
+    item[:], bias[:] = item[0], bias[0]
+    flat = Contract(
+        contracts[0].shape,
+        contracts[0].formats,
+        type(tensors)(**{**vars(tensors), "item": item, "bias": bias}),
+        contracts[0].tokens,
+    )
+    with Runtime(flat, [soft(flat) for _ in range(4)]) as runtime:
+        served = runtime.request(Query([1, 2], [0, 30, 31], 32))
+    assert served.rows.tolist() == [r for r in range(ITEMS) if r not in (0, 30, 31)][:32]
+    assert len(set(served.scores.tolist())) == 1
+
+
+def test_more_devices_than_items_are_refused() -> None:
+    contract = random_contract(items=2, dim=16, heads=1)
+    with pytest.raises(ConfigError, match="2 items cannot be cut for 3 devices"):
+        Runtime(contract, [soft(contract) for _ in range(3)])
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_swaps_under_traffic_never_mix_generations(contracts: list[Contract], devices: int) -> None:
+    asked, seen, stop = queries(60), set(), threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            for query in asked:
+                served = runtime.request(query)
+                number = served.generation.number
+                seen.add(number)
+                try:
+                    check(served, query, contracts[(number - 1) % 2])
+                except AssertionError as error:
+                    wrong.append(error)
+
+    wrong: list[AssertionError] = []
+    with Runtime(contracts[0], [soft(contracts[0]) for _ in range(devices)]) as runtime:
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for i in range(1, 7):
+            new = runtime.swap(contracts[i % 2])
+            assert new.number == i + 1
+            check(runtime.request(asked[9]), asked[9], contracts[i % 2])
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    assert len(seen) >= 5
+
+
+def test_rows_of_swapped_tables_are_not_answered(
+    runtime: Runtime, contracts: list[Contract]
+) -> None:
+    before = runtime.generation
+    runtime.swap(contracts[1])
+    with pytest.raises(SupersededError, match="generation 1 but the tables are of 2"):
+        runtime.submit(Query([1], [], 5), generation=before)
+
+
+def test_a_contract_that_does_not_fit_is_refused_and_the_old_one_serves(
+    runtime: Runtime, contracts: list[Contract]
+) -> None:
+    with pytest.raises(ConfigError, match="dimension is 16 but the contract's is 32"):
+        runtime.swap(random_contract(items=40, dim=32, heads=1))
+    query = queries(9)[8]
+    check(runtime.request(query), query, contracts[0])
+    assert runtime.generation.number == 1
+
+
+def test_asyncio_and_blocking_calls_give_the_same(
+    runtime: Runtime, contracts: list[Contract]
+) -> None:
+    asked = queries(80)
+
+    async def together() -> list[Served]:
+        return await asyncio.gather(*(runtime.arequest(query) for query in asked))
+
+    for served, query in zip(asyncio.run(together()), asked, strict=True):
+        check(served, query, contracts[0])
+        check(runtime.request(query), query, contracts[0])
+
+
+def test_requests_wait_for_company_within_the_budget(contracts: list[Contract]) -> None:
+    options = RuntimeOptions(budget_s=30.0, batch=8)
+    asked = queries(20)
+    with Runtime(contracts[0], [soft(contracts[0])], options) as runtime:
+        futures = [runtime.submit(query) for query in asked]
+        check_all(futures[:16], asked[:16], contracts[0])  # two full batches
+        assert not any(future.done() for future in futures[16:])
+        assert runtime.health[0].batches == 2
+    with pytest.raises(DeviceError, match="was closed"):
+        futures[19].result(1)
+
+
+class Gate(SoftDevice):
+    """A soft device whose runs wait until it is opened."""
+
+    def __init__(self, config: HotPathConfig) -> None:
+        super().__init__(config)
+        self.open = threading.Event()
+        self.open.set()
+
+    def wait(self, timeout_s: float) -> Completion:
+        self.open.wait()
+        return super().wait(timeout_s)
+
+
+def test_too_many_waiting_requests_are_refused(contracts: list[Contract]) -> None:
+    gate = Gate(config(contracts[0]))
+    asked = queries(11)
+    options = RuntimeOptions(queue=4, batch=2, depth=3, lane=LaneOptions(timeout_s=20))
+    with Runtime(contracts[0], [gate], options) as runtime:
+        gate.open.clear()
+        try:
+            futures = [runtime.submit(query) for query in asked[:7]]  # three go, four wait
+            with pytest.raises(OverloadedError, match="4 requests are waiting"):
+                runtime.submit(asked[7])
+        finally:
+            gate.open.set()
+        check_all(futures, asked[:7], contracts[0])
+
+
+@pytest.mark.parametrize("fallback", [True, False])
+def test_a_device_that_blocks_for_ever_is_left_alone(
+    contracts: list[Contract], fallback: bool
+) -> None:
+    gate = Gate(config(contracts[0]))
+    options = RuntimeOptions(lane=QUICK, fallback=fallback)
+    query = queries(9)[8]
+    with Runtime(contracts[0], [gate], options) as runtime:
+        gate.open.clear()
+        if fallback:
+            check(runtime.request(query), query, contracts[0])
+            check(runtime.request(query), query, contracts[0])
+            assert runtime.ready
+        else:
+            with pytest.raises(DeviceError, match=r"holds a batch .* There is no fallback"):
+                runtime.request(query)
+            assert not runtime.ready
+        gate.open.set()
+        while not runtime.health[0].up:
+            threading.Event().wait(0.005)
+        served = runtime.request(query)
+        check(served, query, contracts[0])
+        assert served.devices == ("soft",)
+        assert runtime.health[0].recoveries == 1
+
+
+def test_a_request_without_an_answer_in_time_says_so(contracts: list[Contract]) -> None:
+    gate = Gate(config(contracts[0]))
+    with Runtime(contracts[0], [gate]) as runtime:
+        gate.open.clear()
+        with pytest.raises(DeviceTimeoutError, match=r"no answer within 0\.05 s"):
+            runtime.request(Query([1], [], 5), timeout_s=0.05)
+        with pytest.raises(DeviceTimeoutError, match=r"no answer within 0\.05 s"):
+            asyncio.run(runtime.arequest(Query([1], [], 5), timeout_s=0.05))
+        gate.open.set()
+
+
+def faulty(contract: Contract, fault: str, rate: float) -> FaultyDevice:
+    device = FaultyDevice(soft(contract), seed=7, rate=0.0, faults=(fault,), stuck_s=0.08)
+    device.rate = rate
+    return device
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_is_answered_rightly_and_the_device_comes_back(
+    contracts: list[Contract], fault: str
+) -> None:
+    device = faulty(contracts[0], fault, 0.0)
+    asked = queries(60)
+    options = RuntimeOptions(batch=6, lane=QUICK)
+    with Runtime(contracts[0], [device], options) as runtime:
+        device.rate = 0.3
+        check_all([runtime.submit(query) for query in asked], asked, contracts[0])
+        device.rate = 0.0
+        while not runtime.health[0].up:
+            threading.Event().wait(0.005)
+        served = runtime.request(asked[30])
+        check(served, asked[30], contracts[0])
+        health = runtime.health[0]
+    assert device.injected[fault] > 0
+    assert served.devices == ("faulty soft",)
+    if fault != "late":
+        assert health.faults > 0
+        assert health.faults == health.recoveries
+        assert health.rescued > 0
+
+
+@pytest.mark.parametrize("fault", ["weights_lost", "power_cycle"])
+def test_without_known_requests_a_silent_reset_gives_wrong_answers(fault: str) -> None:
+    """What the known request at each batch's end is for."""
+    plan = SoakPlan(600, rate=0.5, swaps=0, check=False, faults=(fault,))
+    assert soak(plan).wrong > 0
+
+
+@pytest.mark.parametrize("fault", ["stale", "partial"])
+def test_without_fresh_records_old_results_would_be_believed(
+    monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """What the records that are filled before the start are for."""
+    good = np.zeros(64, np.uint8)
+    monkeypatch.setattr(driver_module, "_fresh_records", lambda count: np.tile(good, count))
+    monkeypatch.setattr("recfabric.host.faulty.NOT_WRITTEN", 0)
+    plan = SoakPlan(600, rate=0.5, swaps=0, check=False, faults=(fault,))
+    assert soak(plan).wrong > 0
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_short_soak_has_no_wrong_and_no_lost_answer(devices: int) -> None:
+    result = soak(SoakPlan(6000, rate=0.15, swaps=12, devices=devices, seed=3))
+    assert (result.wrong, result.lost, result.failed, result.twice) == (0, 0, 0, 0)
+    assert result.right == 6000
+    assert result.generations == 13
+    assert result.rescued > 0
+    assert result.outages == result.recoveries or result.outages == result.recoveries + devices
+
+
+def test_an_unknown_fault_is_refused(contracts: list[Contract]) -> None:
+    with pytest.raises(ConfigError, match=r"\['bored'\] is no fault"):
+        FaultyDevice(soft(contracts[0]), seed=1, faults=("bored",))
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        (Query([1], [], 0), "k is 0 but must be 1 to 32"),
+        (Query([1], [], True), "k is True but must be a whole number"),
+        (Query([ITEMS], [], 5), "history holds row 90 but the catalogue's rows are 0 to 89"),
+        (Query([-1], [], 5), "history holds row -1"),
+        (Query([1], [4, 4], 5), "not strictly ascending"),
+        (Query([1.5], [], 5), "history is no flat list of whole numbers"),
+        (Query([[1]], [], 5), "history is no flat list"),
+        (Query([[1], [1, 2]], [], 5), "history is no list of item rows"),
+        (Query(np.zeros(1025, int), [], 5), "history has 1025 items but this device holds 1024"),
+    ],
+)
+def test_a_bad_query_is_one_sentence(runtime: Runtime, query: Query, says: str) -> None:
+    with pytest.raises(RequestError, match=says):
+        runtime.submit(query)
+
+
+ROWS = st.one_of(
+    st.lists(st.integers(0, ITEMS - 1), max_size=30),
+    st.lists(st.integers(-(1 << 70), 1 << 70), max_size=5),
+    st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=6),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(history=ROWS, seen=ROWS.map(lambda r: r), k=st.integers(-2, 40) | st.floats() | st.none())
+def test_whatever_is_asked_there_is_an_answer_or_a_sentence(
+    contracts: list[Contract], history: object, seen: object, k: object
+) -> None:
+    runtime = _shared(contracts[0])
+    query = Query(history, seen, k)  # type: ignore[arg-type]
+    try:
+        served = runtime.request(query)
+    except RecFabricError as error:
+        assert str(error).endswith(".")
+        return
+    checked = runtime.generation.check(query)
+    check(served, checked, contracts[0])
+
+
+_RUNTIMES: dict[str, Runtime] = {}
+
+
+def _shared(contract: Contract) -> Runtime:
+    """One runtime for all examples: threads of a daemon, which end with the process."""
+    if contract.sha256 not in _RUNTIMES:
+        device: Device = soft(contract)
+        _RUNTIMES[contract.sha256] = Runtime(contract, [device])
+    return _RUNTIMES[contract.sha256]
