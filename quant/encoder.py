@@ -20,7 +20,8 @@ import numpy.typing as npt
 from recfabric.config import cache_dir
 from recfabric.errors import ConfigError
 from recfabric.quant.fetch import write_whole
-from recfabric.quant.llm.models import DEFAULT, has_bfloat16, load_model
+from recfabric.quant.llm.models import DEFAULT as DEFAULT
+from recfabric.quant.llm.models import has_bfloat16, load_model
 from recfabric.quant.progress import Progress, Silent
 
 if TYPE_CHECKING:

@@ -203,7 +203,7 @@ def _write_adapter(folder: Path, network: Network, config: AlignConfig) -> None:
     else:
         weights = {n: p.detach().to(torch.bfloat16) for n, p in network.whole.state_dict().items()}
         save_file({n: w.contiguous() for n, w in weights.items()}, folder / "weights.safetensors")
-    about = {"model": config.model, "identity": models.identity(config.model)}
+    about: dict[str, Any] = {"model": config.model, "identity": models.identity(config.model)}
     about |= {"depth": config.depth, "lora": not config.full}
     (folder / "adapter.json").write_text(json.dumps(about, indent=1) + "\n")
 

@@ -95,6 +95,8 @@ def _split(network: Any, frozen: int) -> tuple[Any, Any]:  # noqa: ANN401
 def _part(network: Any, layers: slice) -> Any:  # noqa: ANN401
     part = copy.copy(network)
     part._modules = dict(network._modules)
+    # Hooks of its own: ZeRO 3 hooks `upper`, and a shared dictionary would run them on `lower` too.
+    vars(part).update({n: v.copy() for n, v in vars(network).items() if "_hooks" in n})
     part.config = copy.deepcopy(network.config)
     part.layers = network.layers[layers]
     part.config.num_hidden_layers = len(part.layers)

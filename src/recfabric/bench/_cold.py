@@ -79,6 +79,11 @@ def bench_cold(
         raise DataError(f"The data set '{dataset.name}' has no item texts; bring a .item file.")
     if not seeds:
         raise ConfigError("No seed to measure; name at least one.")
+    if nested and adapters:
+        raise ConfigError(
+            "The adapters have read the warm items that a nested split judges on; leave out one "
+            "of the two."
+        )
     progress, config = progress or Silent(), config or RidgeConfig()
     draw = _nested if nested else ColdSplit.draw
     splits = {seed: draw(dataset, seed) for seed in seeds}
@@ -107,11 +112,16 @@ def _feature_sets(
         "genre + year": lambda split: [plain],
         f"+ {SENTENCES}": lambda split: [plain, block(sentences, split.warm)],
     }
+    sets[f"+ {SENTENCES}, texts shuffled"] = _shuffled(sets[f"+ {SENTENCES}"])
     for model in models:
         vectors = encode([liked(t, noun) for t in texts], EncoderConfig(model), progress=progress)
-        sets[f"+ {model}"] = _with_language_model(texts, lambda split, v=vectors: v, progress)
+        sets[f"+ {model}"] = _with_language_model(texts, _frozen(vectors), progress)
         sets[f"+ {model}, texts shuffled"] = _shuffled(sets[f"+ {model}"])
     return sets
+
+
+def _frozen(vectors: npt.NDArray[np.float32]) -> Callable[[ColdSplit], npt.NDArray[np.float32]]:
+    return lambda split: vectors
 
 
 def _with_language_model(

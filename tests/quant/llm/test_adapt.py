@@ -47,13 +47,15 @@ def test_the_real_model_on_one_rank_and_on_two(ml100k: Dataset, tmp_path: Path) 
     texts, history = material(ml100k, "film", cold=0)
     few = Ragged.of([lists[lists < 32] for lists in history])
     config = AlignConfig(batch=8, steps=3, save=3, factors=8, rate=2e-3)
+    # float32: Adam's first step is near the gradient's sign, which bfloat16's noise turns.
+    settings = engine.default_settings(config, zero=2) | {"bf16": {"enabled": False}}
     try:
-        one = adapt(config, texts[:32], few, tmp_path / "one")
+        one = adapt(config, texts[:32], few, tmp_path / "one", settings=settings)
     except NetworkError as error:
         pytest.skip(f"NOT TESTED: {error}")
-    two = adapt(config, texts[:32], few, tmp_path / "two", ranks=2)
+    two = adapt(config, texts[:32], few, tmp_path / "two", ranks=2, settings=settings)
     assert [note["ranks"] for note in two.curve] == [2, 2, 2]
-    assert np.allclose(_losses(one), _losses(two), rtol=0, atol=1e-3)
+    assert _losses(one) == pytest.approx(_losses(two), rel=1e-3)
     assert len(set(_losses(one))) == 3
 
 
@@ -121,28 +123,45 @@ def test_a_folder_of_another_training(
         encode(things[0], EncoderConfig(str(tiny_causal), adapter=str(done.folder), depth=0.5))
 
 
+ADAM: dict[str, object] = {
+    "optimizer": {"type": "AdamW", "params": {"lr": 1e-2, "torch_adam": True}},
+    "scheduler": {"type": "WarmupLR", "params": {"warmup_num_steps": 2}},
+}
+
+
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "alike"),
     [
-        {
-            "train_batch_size": 8,
-            "train_micro_batch_size_per_gpu": 2,
-            "gradient_accumulation_steps": "auto",
-            "zero_optimization": {"stage": 2, "overlap_comm": False},
-            "optimizer": {"type": "AdamW", "params": {"lr": 1e-2, "torch_adam": True}},
-            "scheduler": {"type": "WarmupLR", "params": {"warmup_num_steps": 2}},
-        },
-        {"zero_optimization": {"stage": 3}, "gradient_clipping": 1.0},
+        (
+            {
+                "train_batch_size": 8,
+                "train_micro_batch_size_per_gpu": 2,
+                "gradient_accumulation_steps": "auto",
+                "zero_optimization": {"stage": 2, "overlap_comm": False},
+            }
+            | ADAM,
+            {"train_batch_size": 8} | ADAM,
+        ),
+        ({"zero_optimization": {"stage": 3}}, {"zero_optimization": {"stage": 1}}),
     ],
 )
 def test_deepspeeds_own_json(
-    small: AlignConfig, things: Things, tmp_path: Path, settings: dict[str, object]
+    small: AlignConfig,
+    things: Things,
+    tmp_path: Path,
+    settings: dict[str, object],
+    alike: dict[str, object],
 ) -> None:
+    """How the work is cut up changes no loss; the JSON's optimiser and schedule do."""
     file = tmp_path / "ds.json"
     file.write_text(json.dumps(settings))
     done = adapt(small, *things, tmp_path / "out", settings=engine.read_settings(file))
-    assert len(done.curve) == 6 and _losses(done)[-1] < _losses(done)[0]
+    whole = adapt(small, *things, tmp_path / "whole", settings=alike)
+    assert _losses(done) == pytest.approx(_losses(whole), rel=1e-3)
     assert json.loads((tmp_path / "out" / "job.json").read_text())["deepspeed"] == settings
+    if "optimizer" in settings:
+        plain = adapt(small, *things, tmp_path / "plain", settings={"train_batch_size": 8})
+        assert _losses(done) != pytest.approx(_losses(plain), rel=1e-2)
 
 
 def test_bad_json(small: AlignConfig, things: Things, tmp_path: Path) -> None:
