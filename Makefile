@@ -7,7 +7,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := train,sim,synth,formal,hls,search,boards,report,serve,dev
+EXTRAS := train,llm,sim,synth,formal,hls,search,boards,report,serve,dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 FINN_VENV ?= .venv-finn
 export FINN_VENV

@@ -26,7 +26,7 @@ def test_one_vector_a_text_and_zeros_for_none(tiny_model: Path, cache: Path) -> 
 def test_padding_changes_nothing(
     tiny_model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoder, "_has_bfloat16", lambda: False)
+    monkeypatch.setattr(encoder, "has_bfloat16", lambda: False)
     together = encode_items(TEXTS, str(tiny_model))
     alone = np.concatenate([encode_items([text], str(tiny_model)) for text in TEXTS if text])
     assert np.allclose(together[[0, 2, 3, 4]], alone, atol=1e-5)

@@ -12,13 +12,16 @@ import sys
 from collections.abc import Sequence
 
 from recfabric import __version__
-from recfabric.cli import bench, boards, finn, flows, model, search, serve
+from recfabric.cli import bench, boards, finn, flows, llm, model, search, serve
 from recfabric.errors import RecFabricError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:2] == ["train", "llm"]:  # `train` has options of its own and no sub-commands
+        words[:2] = ["llm", "train"]
+    options = _parser().parse_args(words)
     try:
         code: int = options.run(options)
     except RecFabricError as error:
@@ -39,6 +42,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="recfabric", description=__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (model, bench, search, flows, finn, serve, boards):
+    for group in (model, bench, search, flows, finn, llm, serve, boards):
         group.add(commands)
     return parser

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes for DeepSpeed: one without a launcher, several through it, none that hangs."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recfabric.errors import MissingExtraError, RecFabricError, ToolMissingError
+
+WORKER = "recfabric.quant.llm.worker"
+RANK_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+class RankError(RecFabricError):
+    """A process of a distributed job that died; names it and what it said last."""
+
+
+class OpBuildLockError(ToolMissingError):
+    """A lock that a killed build of a PyTorch extension left: every later run would wait for it."""
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One process as a world of its own, without a launcher."""
+    need_deepspeed()
+    check_locks()
+    before = {name: os.environ.get(name) for name in RANK_VARIABLES}
+    values = ("0", "0", "1", "1", "127.0.0.1", str(_free_port()))
+    os.environ.update(dict(zip(RANK_VARIABLES, values, strict=True)))
+    try:
+        yield
+    finally:
+        _leave()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def launch(job: Path, ranks: int) -> None:
+    """Run the worker on a job file in ``ranks`` processes through the ``deepspeed`` launcher.
+
+    Raises RankError with the last line of the first process that failed; the launcher ends the
+    others. What they had written stays.
+    """
+    need_deepspeed()
+    check_locks()
+    command = [sys.executable, "-m", "deepspeed.launcher.runner", "--num_gpus", str(ranks)]
+    command += ["--master_addr", "127.0.0.1", "--master_port", str(_free_port())]
+    command += ["--no_local_rank", "--module", WORKER, str(job)]
+    threads = os.environ.get("OMP_NUM_THREADS", "1")
+    environment = os.environ | {"LOCAL_SIZE": str(ranks), "OMP_NUM_THREADS": threads}
+    log = job.with_name("ranks.log")
+    with log.open("wb") as out:
+        done = subprocess.run(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
+    if done.returncode:
+        raise RankError(_why(log, job.parent, ranks))
+
+
+def _why(log: Path, folder: Path, ranks: int) -> str:
+    """One sentence: the first rank's own words, else the last line of the log."""
+    for rank in range(ranks):
+        said = folder / f"rank{rank}.error"
+        if said.exists():
+            return said.read_text().strip()
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    killed = next((line for line in lines if "exits with return code" in line), None)
+    about = (killed or (lines[-1] if lines else "no word")).split("] ")[-1]
+    return (
+        f"A process of {ranks} died ({about[:120]}); what was saved is whole, run the same command "
+        f"again to go on from it (log: {log})."
+    )
+
+
+def need_deepspeed() -> None:
+    """Raises MissingExtraError where a package of the extra ``llm`` is missing."""
+    import importlib.util
+
+    for package in ("deepspeed", "peft", "ninja"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(package, "llm")
+
+
+def check_locks() -> None:
+    """Raises OpBuildLockError for a lock of PyTorch's extension cache that no process holds.
+
+    ``torch.utils.file_baton`` waits for such a lock forever and in silence.
+    """
+    for lock in sorted(extensions().glob("**/lock")):
+        if not _is_held(lock):
+            raise OpBuildLockError(
+                f"{lock} was left by a build that died and DeepSpeed would wait for it forever; "
+                "remove that file and run again."
+            )
+
+
+def extensions() -> Path:
+    """The folder of PyTorch's compiled extensions."""
+    from torch.utils.cpp_extension import get_default_build_root
+
+    return Path(os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root())
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a running process has the file open, as a builder has for as long as it builds."""
+    wanted = lock.stat()
+    for entry in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            found = entry.stat()
+        except OSError:
+            continue
+        if (found.st_ino, found.st_dev) == (wanted.st_ino, wanted.st_dev):
+            return True
+    return not Path("/proc").is_dir()
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _leave() -> None:
+    """End the process group, so that the next job may form another."""
+    import deepspeed.comm
+    import torch.distributed
+
+    if torch.distributed.is_initialized():
+        deepspeed.comm.destroy_process_group()
+        deepspeed.comm.comm.cdb = None

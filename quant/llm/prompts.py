@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a language model is asked about an item, and what can be read off its text without one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+_LABEL = re.compile(r"\. (?=[A-Z][\w ]*: )")
+_ARTICLE = re.compile(
+    r"^(?P<rest>[^()]*?), (?P<article>The|A|An|Il|La|Le|Les|Das|Der|Die|El|Los|Un|Une|L')"
+    r"(?P<tail>(?: \(.*\))*)$"
+)
+_YEAR = re.compile(r"\((\d{4})\)\s*$")
+YEAR_WEIGHT = 0.7  # of a year beside a unit vector of labels; flat from 0.5 to 1
+
+
+def parts(text: str) -> tuple[str, dict[str, str]]:
+    """An item's head and its labelled values, from what ``recfabric.quant.text.compose`` wrote.
+
+    ``Usual Suspects, The (1995). Genres: Crime Thriller`` gives ``The Usual Suspects (1995)`` and
+    ``{"Genres": "Crime Thriller"}``.
+    """
+    head, *rest = _LABEL.split(" ".join(text.split()))
+    moved = _ARTICLE.match(head)
+    if moved:
+        gap = "" if moved["article"].endswith("'") else " "
+        head = f"{moved['article']}{gap}{moved['rest']}{moved['tail']}"
+    return head, {label: value for label, _, value in (one.partition(": ") for one in rest)}
+
+
+def liked(text: str, noun: str = "") -> str:
+    """``text`` as the beginning of a sentence about who likes it; empty for an empty text.
+
+    A causal model's last token has read the item and is about to name its neighbours.
+    """
+    if not text.strip():
+        return ""
+    head, labels = parts(text)
+    known = "; ".join(f"{k.lower()}: {', '.join(v.split())}" for k, v in labels.items())
+    subject = f"The {noun} {head}" if noun else head
+    return f"{subject}{f' ({known})' if known else ''} is liked by people who also like"
+
+
+def attributes(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    """float32 (N, A): each item's labelled words as a unit vector, and its year, one of many.
+
+    No model reads the texts: it is the yardstick for those that do. A word of one item alone has
+    no column; without labels and years A is 0.
+    """
+    heads = [parts(text) for text in texts]
+    words = [{w for v in labels.values() for w in v.split()} for _, labels in heads]
+    years = [{m[1] for m in [_YEAR.search(head)] if m} for head, _ in heads]
+    labels, dates = _indicators(words), _indicators(years)
+    length = np.linalg.norm(labels, axis=1, keepdims=True)
+    return np.hstack([labels / np.maximum(length, 1.0), YEAR_WEIGHT * dates]).astype(np.float32)
+
+
+def _indicators(sets: Sequence[set[str]]) -> npt.NDArray[np.float32]:
+    """float32 (N, A): a column for each word that at least two sets hold."""
+    counts: dict[str, int] = {}
+    for one in sets:
+        for word in one:
+            counts[word] = counts.get(word, 0) + 1
+    column = {word: i for i, word in enumerate(sorted(w for w, n in counts.items() if n > 1))}
+    table = np.zeros((len(sets), len(column)), np.float32)
+    for row, one in enumerate(sets):
+        table[row, [column[w] for w in one if w in column]] = 1
+    return table

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``recfabric llm``: adapt a language model to the graph, measure it on items nobody has met."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from recfabric.quant.datasets import Dataset
+    from recfabric.quant.llm.align import AlignConfig
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+OUT = Path("build/llm")
+MOVIES = {"ml-100k": "film"}  # what an item of a known data set is called
+
+
+def add(commands: Commands) -> None:
+    """Add these commands to the parser."""
+    llm = commands.add_parser("llm", help="adapt a language model (also: train llm)")
+    what = llm.add_subparsers(required=True, metavar="WHAT")
+    train = what.add_parser("train", help="LoRA under DeepSpeed, aligned with the graph")
+    _data_options(train)
+    train.add_argument("--out", type=Path, default=OUT / "adapted", help="goes on if begun there")
+    train.add_argument(
+        "--model", help="smollm2-135m, gemma3-270m, or a Hugging Face name or folder"
+    )
+    train.add_argument("--ranks", type=int, default=1, help="processes (1)")
+    train.add_argument("--zero", type=int, default=1, help="ZeRO stage 0 to 3 (1)")
+    train.add_argument(
+        "--deepspeed", type=Path, metavar="FILE", help="DeepSpeed's own JSON instead"
+    )
+    train.add_argument("--full", action="store_true", help="fine-tune every weight, no LoRA")
+    train.add_argument("--objective", help="contrastive or regression")
+    train.add_argument("--rank", type=int, help="of LoRA (8)")
+    train.add_argument("--steps", type=int)
+    train.add_argument("--batch", type=int, help="items a step, over all ranks")
+    train.add_argument("--rate", type=float)
+    train.add_argument("--seed", type=int)
+    train.add_argument(
+        "--cold", type=int, metavar="SEED", help="leave out the cold items of this seed"
+    )
+    train.set_defaults(run=_train)
+
+    cold = commands.add_parser("cold", help="NDCG@10 on items nobody has met, five seeds")
+    _data_options(cold)
+    cold.add_argument("--model", action="append", help="may be repeated (SmolLM2 and Gemma)")
+    cold.add_argument("--seeds", type=int, default=5, help="how many (5)")
+    cold.add_argument(
+        "--nested", action="store_true", help="judge on cold items within the warm part"
+    )
+    cold.add_argument(
+        "--adapters",
+        type=Path,
+        metavar="FOLDER",
+        help="seed0, seed1 ... of `llm train --cold SEED`, for the first model",
+    )
+    cold.add_argument("--json", type=Path, metavar="FILE", help="where the rows go")
+    cold.set_defaults(run=_cold)
+
+
+def _data_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", default="ml-100k", help="ml-100k, or a folder of atomic files")
+    parser.add_argument("--noun", help="what an item is, such as film or game, for the prompt")
+
+
+def _noun(options: argparse.Namespace) -> str:
+    return str(MOVIES.get(options.data, "") if options.noun is None else options.noun)
+
+
+def _align_config(options: argparse.Namespace) -> AlignConfig:
+    from recfabric.quant.llm.align import AlignConfig
+
+    names = ("model", "full", "objective", "rank", "steps", "batch", "rate", "seed")
+    given = {name: getattr(options, name) for name in names}
+    return AlignConfig(**{name: value for name, value in given.items() if value is not None})
+
+
+def _train(options: argparse.Namespace) -> int:
+    from recfabric.demo import open_data, training_extra
+
+    with training_extra():
+        from recfabric.quant.llm.adapt import adapt, material
+        from recfabric.quant.llm.engine import default_settings, read_settings
+        from recfabric.quant.progress import Terminal
+
+    progress, config = Terminal(), _align_config(options)
+    settings = (
+        read_settings(options.deepspeed)
+        if options.deepspeed
+        else default_settings(config, zero=options.zero)
+    )
+    dataset: Dataset = open_data(options.data, progress)
+    texts, history = material(dataset, _noun(options), cold=options.cold)
+    done = adapt(
+        config,
+        texts,
+        history,
+        options.out,
+        ranks=options.ranks,
+        settings=settings,
+        progress=progress,
+    )
+    first, last = done.curve[0], done.curve[-1]
+    print(f"loss {first['loss']:.4f} to {last['loss']:.4f} in {len(done.curve)} steps")
+    print(f"{done.seconds:.1f} s in updates, {last['peak_mb']} MB at most in rank 0")
+    print(f"adapter: {done.folder}")
+    return 0
+
+
+def _cold(options: argparse.Namespace) -> int:
+    from recfabric.demo import open_data, training_extra, write_json
+
+    with training_extra():
+        from recfabric.bench._cold import MODELS, bench_cold, record, table
+        from recfabric.quant.llm.adapt import find_adapters
+        from recfabric.quant.llm.cold import RidgeConfig
+        from recfabric.quant.progress import Terminal
+
+    progress, seeds = Terminal(), range(options.seeds)
+    dataset = open_data(options.data, progress)
+    rows = bench_cold(
+        dataset,
+        models=options.model or MODELS,
+        seeds=seeds,
+        noun=_noun(options),
+        nested=options.nested,
+        adapters=find_adapters(options.adapters, seeds) if options.adapters else None,
+        progress=progress,
+    )
+    if options.json:
+        write_json(options.json, record(rows, dataset, RidgeConfig()))
+    print(table(rows))
+    return 0
