@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from brevitas.export import export_qonnx
 
 from recfabric.errors import ConfigError, RequestError
+from recfabric.finn import cosim
 from recfabric.finn.compile import cycles_of, request_of, target_of
 from recfabric.hls.finn import examples
 from recfabric.hls.finn.process import Compiled, Request, Target, compile_layers
@@ -34,6 +36,38 @@ def test_streams_pack_and_unpack(finn: str) -> None:
         stream.pack(frames[:, :, :-1])
     with pytest.raises(RequestError, match="only"):
         stream.pack(frames + top)
+
+
+# ---- the RTL against FINN's execution ----
+@pytest.mark.parametrize("name", CYCLES)
+def test_the_rtl_is_finns_execution_at_finns_rate(finn: str, name: str) -> None:
+    compiled = _compile(name)
+    depths = cosim.size_fifos(compiled)
+    run = cosim.cosimulate(compiled, depths)
+    assert run.values > 50 and run.mismatches == 0
+    assert 0.95 * run.estimate <= run.interval <= 1.05 * run.estimate
+    assert cosim.cosimulate(compiled, depths, stall=0.3).mismatches == 0
+
+
+def test_a_flipped_weight_is_caught(finn: str) -> None:
+    inputs, expected = _compile("mlp").vectors()
+    model = onnx.load_from_string(examples.qonnx("mlp"))
+    weight = next(i for i in model.graph.initializer if len(i.dims) == 2)
+    values = onnx.numpy_helper.to_array(weight).copy()
+    values.flat[np.abs(values).argmax()] *= -1
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    flipped = compile_layers(
+        Request(
+            "qonnx",
+            PART,
+            model=model.SerializeToString(),
+            inputs={"in0": inputs[0]},
+            target_cycles=CYCLES["mlp"],
+        )
+    )
+    depths = cosim.size_fifos(flipped)
+    assert cosim.cosimulate(flipped, depths).mismatches == 0
+    assert cosim.cosimulate(flipped, depths, expected=expected).mismatches > 0
 
 
 # ---- what FINN cannot build ----

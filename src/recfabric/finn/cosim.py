@@ -42,8 +42,9 @@ class Cosimulation:
 def size_fifos(compiled: Compiled) -> dict[str, int]:
     """Depths of the FIFOs by tensor, from a simulation with endless ones at FINN's rate.
 
-    A stream that never holds more than two beats gets none, as in FINN: every layer ends in a
-    register.
+    Twice what a stream held then: a FIFO that is filled to the brim stops the layer before it, and
+    its own latency moves branches against each other. With less, short frames come slower than
+    the slowest layer.
     """
     design = compiled.design
     options = stitch.Options(gauges=True, interval=design.interval)
@@ -53,7 +54,7 @@ def size_fifos(compiled: Compiled) -> dict[str, int]:
     with Bench(TOP, generated=(path,)) as bench:
         _run(bench, compiled, frames, 0.0)
         fills = {s.tensor: bench.get(f"fill_{i}_o") for i, s in enumerate(stitch.edges(design))}
-    return {tensor: fill for tensor, fill in fills.items() if fill > 2}
+    return {tensor: 2 * fill for tensor, fill in fills.items() if fill}
 
 
 def netlist(compiled: Compiled, depths: Mapping[str, int]) -> Path:
