@@ -27,9 +27,16 @@ class OpBuildLockError(ToolMissingError):
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """One process as a world of its own, without a launcher."""
+    """One process as a world of its own, without a launcher.
+
+    ZeRO 3 puts its own ``torch.nn.functional.linear`` in place for the whole process, which breaks
+    what dispatches by function, such as Brevitas: it is put back.
+    """
     need_deepspeed()
     check_locks()
+    from torch.nn import functional
+
+    linear = functional.linear
     before = {name: os.environ.get(name) for name in RANK_VARIABLES}
     values = ("0", "0", "1", "1", "127.0.0.1", str(_free_port()))
     os.environ.update(dict(zip(RANK_VARIABLES, values, strict=True)))
@@ -37,6 +44,7 @@ def alone() -> Iterator[None]:
         yield
     finally:
         _leave()
+        functional.linear = linear
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)

@@ -54,7 +54,7 @@ FAULTS: tuple[tuple[str, str, str, str, str], ...] = (
     ("rf_divide", "rf_divide", "trial >= {", "trial > {", "quotient_is_floor"),
     ("rf_divide", "rf_divide", "busy_q && left_q != '0", "busy_q", STABLE),
     ("rf_history", "rf_history", "'0) && !m_axis_id_tvalid", "'0)", "done_means_idle"),
-    ("rf_history", "rf_history", "pass_q != Passes && next_q", "next_q", "nothing_after_the_end"),
+    ("rf_history", "rf_history", "pass_q != PassBits'(Passes) && ", "", "nothing_after_the_end"),
     ("rf_history", "rf_history", "taken_q < rows_i;", "taken_q + 2 < rows_i;", "asks_for_the_list"),
     ("rf_history", "rf_history", "next_q < taken_q && ", "", "no_loss_no_duplicate"),
     ("rf_history", "rf_history", "(!m_axis_id_tvalid || m_a", "(m_a", "gives_what_it_has"),
