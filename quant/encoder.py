@@ -55,7 +55,7 @@ def encode_items(
     encoded = _encode([texts[i] for i in filled], model, dtype, progress or Silent())
     vectors = np.zeros((len(texts), encoded.shape[1]), np.float32)
     vectors[filled] = encoded
-    _store(path, vectors)
+    store(path, vectors)
     return vectors
 
 
@@ -71,7 +71,7 @@ def _encode(
     order = sorted(range(len(texts)), key=lambda i: len(tokens[i]))
     parts: list[torch.Tensor] = []
     with progress.task(f"encode text ({model})", len(texts)) as advance, torch.inference_mode():
-        for batch in _batches(order, [len(one) for one in tokens]):
+        for batch in batches(order, [len(one) for one in tokens], TOKENS_PER_BATCH):
             parts.append(_forward(network, [tokens[i] for i in batch], causal))
             advance(len(batch))
     stacked = torch.cat(parts).float().numpy()
@@ -94,10 +94,11 @@ def _forward(network: Any, tokens: list[list[int]], causal: bool) -> torch.Tenso
     return torch.cat([mean, last], 1) if causal else mean
 
 
-def _batches(order: list[int], lengths: list[int]) -> Iterator[list[int]]:
+def batches(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Runs of ``order`` (by length) of at most ``most`` padded tokens, but never empty."""
     batch: list[int] = []
     for i in order:
-        if batch and (len(batch) + 1) * lengths[i] > TOKENS_PER_BATCH:
+        if batch and (len(batch) + 1) * lengths[i] > most:
             yield batch
             batch = []
         batch.append(i)
@@ -114,7 +115,8 @@ def _key(texts: Sequence[str], model: str, dtype: str) -> str:
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
 
 
-def _store(path: Path, vectors: npt.NDArray[np.float32]) -> None:
+def store(path: Path, vectors: npt.NDArray[np.float32]) -> None:
+    """Write vectors as a whole or not at all."""
     buffer = BytesIO()
     np.save(buffer, vectors)
     write_whole(path, buffer.getvalue())

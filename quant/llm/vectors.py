@@ -11,9 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from torch import Tensor
 
 from recfabric.config import cache_dir
 from recfabric.errors import ConfigError, DataError
-from recfabric.quant.fetch import write_whole
+from recfabric.quant.encoder import batches, store
 from recfabric.quant.llm import models
 from recfabric.quant.llm.launch import alone, launch
 from recfabric.quant.progress import Progress, Silent
@@ -84,9 +83,7 @@ def encode(
         found = _run_ranks(chosen, config)
     vectors = np.zeros((len(texts), found.shape[1]), np.float32)
     vectors[filled] = found
-    buffer = BytesIO()
-    np.save(buffer, vectors)
-    write_whole(path, buffer.getvalue())
+    store(path, vectors)
     return vectors
 
 
@@ -124,7 +121,7 @@ def run(texts: Sequence[str], config: EncoderConfig, progress: Progress) -> npt.
     order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
     parts = []
     with progress.task(f"encode text ({config.model})", len(tokens)) as advance:
-        for batch in batches(order, [len(one) for one in tokens]):
+        for batch in batches(order, [len(one) for one in tokens], TOKENS_PER_BATCH):
             with torch.inference_mode():
                 ids, lengths = padded([tokens[i] for i in batch])
                 mask = torch.arange(ids.shape[1]) < lengths[:, None]
@@ -213,15 +210,3 @@ def pooled(state: Tensor, lengths: Tensor, causal: bool) -> Tensor:
     mean = (state * inside[..., None]).sum(1) / inside.sum(1, keepdim=True)
     last = state[torch.arange(len(state)), lengths - 1]
     return torch.cat([mean, last], 1) if causal else mean
-
-
-def batches(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Runs of ``order`` (by length) of at most ``TOKENS_PER_BATCH`` padded tokens."""
-    batch: list[int] = []
-    for i in order:
-        if batch and (len(batch) + 1) * lengths[i] > TOKENS_PER_BATCH:
-            yield batch
-            batch = []
-        batch.append(i)
-    if batch:
-        yield batch
