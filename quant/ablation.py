@@ -153,7 +153,7 @@ def table(records: Sequence[Record]) -> str:
         test = [record["test"]["qat"] for record in some]
         cells = [f"{data}, {protocol}", row, str(len(some))]
         cells += [f"{mean(r['validation'] for r in some):.4f}"]
-        cells += [f"{mean(test):.4f} ± {pstdev(test):.4f}"]
+        cells += [f"{mean(test):.4f}" + (f" ± {pstdev(test):.4f}" if len(test) > 1 else "")]
         cells += [f"{some[0]['test']['EASE']:.4f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
