@@ -102,7 +102,7 @@ class ClosedForm(nn.Module):
         """The loss of vectors (B, E) of items (B,)."""
         unit = self._unit(vectors)
         self._seen.update(zip(items.tolist(), unit.detach(), strict=True))
-        told = self._likeness(unit, items) @ self._dual
+        told: Tensor = self._likeness(unit, items) @ self._dual
         return (told - self._place[items]).square().sum(1).mean()
 
     def end(self, batch: Sequence[int]) -> None:
@@ -118,8 +118,7 @@ class ClosedForm(nn.Module):
         """(B, O): the kernel between items (B,) and those outside the batch."""
         beside = self._beside[items][:, self._others]
         product = beside + unit @ self.memory[self._others].T
-        likeness: Tensor = torch.exp(self._recipe.sharpness * product)
-        return likeness
+        return torch.exp(self._recipe.sharpness * product)
 
     def _unit(self, vectors: Tensor) -> Tensor:
         """Mean and last state centred and of length 1 each, as blocks of the kernel are."""
