@@ -51,10 +51,10 @@ class AlignConfig:
     objective: str = "ridge"
     temperature: float = 0.1
     factors: int = 64
-    rate: float = 3e-3
-    steps: int = 84
+    rate: float = 6e-3
+    steps: int = 42
     batch: int = 64
-    save: int = 42
+    save: int = 14
     seed: int = 42
 
     def __post_init__(self) -> None:
