@@ -238,10 +238,10 @@ def record(rows: Sequence[ColdRow], dataset: Dataset, config: RidgeConfig) -> di
 
 def table(rows: Sequence[ColdRow]) -> str:
     """Mean and standard deviation over the seeds, a line a row."""
-    lines = [f"{'NDCG@10, cold items only':<36} {'linear':>13} {'kernel':>13} {'int8 edges':>13}"]
+    lines = [f"{'NDCG@10, cold items only':<48} {'linear':>13} {'kernel':>13} {'int8 edges':>13}"]
     for row in rows:
         cells = (
             f"{np.mean(v):.4f} ± {np.std(v):.3f}" for v in (row.linear, row.kernel, row.integer)
         )
-        lines.append(f"{row.name:<36} " + " ".join(f"{cell:>13}" for cell in cells))
+        lines.append(f"{row.name:<48} " + " ".join(f"{cell:>13}" for cell in cells))
     return "\n".join(lines)
