@@ -71,9 +71,14 @@ def token_of(environment: dict[str, str] | os._Environ[str], file: Path | None) 
 def runtime_options(
     devices: Sequence[Device], *, timeout_s: float, device_timeout_s: float, queue: int
 ) -> RuntimeOptions:
-    """Known requests and a fallback where a device can fail: not for the integer model itself."""
+    """Known requests and a fallback where a device can fail: not for the integer model itself.
+
+    That one computes where it is started: a batch in hand would run beside nothing, so that what
+    comes meanwhile had better make up one batch.
+    """
     real = any(not isinstance(device, SoftDevice) for device in devices)
     return RuntimeOptions(
+        depth=3 if real else 1,
         queue=queue,
         timeout_s=timeout_s,
         fallback=real,

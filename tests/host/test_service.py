@@ -362,7 +362,7 @@ def test_a_soft_device_needs_no_stand_in(contract: Contract) -> None:
     given = runtime_options(
         [SoftDevice(config(contract))], timeout_s=1, device_timeout_s=1, queue=9
     )
-    assert (given.fallback, given.lane.check) == (False, False)
+    assert (given.fallback, given.lane.check, given.depth) == (False, False, 1)
 
 
 def test_the_process_answers_many_clients_and_ends(contract: Contract, tmp_path: Path) -> None:
