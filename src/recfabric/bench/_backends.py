@@ -2,7 +2,9 @@
 """The same requests through every backend of a contract: equality, cycles, cells of its fuse layer.
 
 RTL rows are simulated cycles; an hls4ml row has the initiation interval that its pragmas declare,
-since Vitis HLS has not run on it, and no cells. Everything else is common: contract, requests, k.
+since Vitis HLS has not run on it, and no cells; nor has FINN's layer, whose thresholds Yosys does
+not read (its MVAU alone is counted by ``recfabric bench kernels``). Everything else is common:
+contract, requests, k.
 """
 
 from __future__ import annotations
@@ -22,12 +24,15 @@ from recfabric.contract import Contract
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.proof import FUSE_LAYERS, Proof, Task, fuse_slot, prove
 
+NOT_COUNTED = {"finn": "Yosys does not read FINN's thresholding"}
+
 
 @dataclass(frozen=True)
 class BackendRow:
     """One backend: ``fuse``: what computes its fuse layer; cells are those of that layer alone.
 
-    ``cycles``: median of a request; ``kind``: "simulated" or "declared interval".
+    ``cycles``: median of a request; ``kind``: "simulated" or "declared interval"; ``tool``: what
+    counted the cells, or why nothing did.
     """
 
     backend: str
@@ -90,7 +95,7 @@ def table(rows: Sequence[BackendRow]) -> str:
 
 
 def _cells(contract: Contract, fuse: str, wanted: bool) -> list[Utilisation | None]:
-    if not wanted:
+    if not wanted or fuse in NOT_COUNTED:
         return [None]
     config = HotPathConfig.for_contract(contract)
     names = ("Dim", "Pe", "Simd", "BeatBits")
@@ -109,9 +114,10 @@ def _rows(
 ) -> list[BackendRow]:
     """One row a part; the comparison with the integer model is the one that names ``soft``."""
     row = next(e for e in proof.equivalence if e.left == "soft")
+    why = "not run through Vitis" if backend != "RTL" else NOT_COUNTED.get(fuse, "not asked for")
     common = (backend, fuse, row.requests, row.values, row.mismatches, cycles, kind)
     return [
-        BackendRow(*common, "", None, None, None, None, "not run through Vitis")
+        BackendRow(*common, "", None, None, None, None, why)
         if c is None
         else BackendRow(*common, c.part, c.lut + c.lutram, c.ff, c.dsp, c.bram36, c.tool)
         for c in cells
