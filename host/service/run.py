@@ -14,6 +14,7 @@ from pathlib import Path
 from recfabric.contract import Contract
 from recfabric.errors import ConfigError
 from recfabric.host.device import Device
+from recfabric.host.items import Encoder
 from recfabric.host.runtime import LaneOptions, Runtime, RuntimeOptions
 from recfabric.host.service.core import Recommendations
 from recfabric.host.service.guard import Limits
@@ -82,10 +83,12 @@ def serve(
     devices: Sequence[Device],
     options: ServeOptions,
     runtime: RuntimeOptions,
+    encoder: Encoder | None = None,
 ) -> None:
     """Serve a contract until the process is told to end (SIGINT, SIGTERM).
 
-    ``requests``: of the contract's folder, whose users may be asked for by name.
+    ``requests``: of the contract's folder, whose users may be asked for by name; ``encoder``: of
+    texts.
     """
     import uvicorn
 
@@ -95,7 +98,7 @@ def serve(
     gc.collect()
     gc.freeze()  # what lives as long as the process is not looked through again and again
     with Runtime(contract, devices, runtime) as running:
-        core = Recommendations(running, requests)
+        core = Recommendations(running, requests, encoder)
         app = create_app(core, token=options.token, limits=options.limits)
         uvicorn.run(
             app,
