@@ -22,7 +22,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from recfabric.bitstreams.parts import PARTS, Part
+from recfabric.bitstreams.parts import ALL_PARTS, Part
 from recfabric.builds import build_lock, content_key
 from recfabric.config import build_dir
 from recfabric.errors import ConfigError, MissingExtraError, RecFabricError
@@ -149,7 +149,7 @@ def utilisation(
     """Cells of one module, everything below it flattened into it.
 
     ``module``: any file of the kernels; ``parameters``: by their SystemVerilog names; ``part``: a
-    name in ``PARTS``; ``slots``: files in place of the kernels' own of the same name. Raises
+    name in ``ALL_PARTS``; ``slots``: files in place of the kernels' own of the same name. Raises
     ConfigError for an unknown part, module or parameter, MissingExtraError without pyosys,
     SynthesisError where Yosys refuses the module.
     """
@@ -212,9 +212,9 @@ def reset_registers(module: str, parameters: Mapping[str, int], part: str) -> tu
 
 
 def _part(name: str) -> Part:
-    if name not in PARTS:
-        raise ConfigError(f"The part '{name}' is not known; choose one of {', '.join(PARTS)}.")
-    return PARTS[name]
+    if name not in ALL_PARTS:
+        raise ConfigError(f"The part '{name}' is not known; choose one of {', '.join(ALL_PARTS)}.")
+    return ALL_PARTS[name]
 
 
 def _job(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recfabric.host._delivery import together
 from recfabric.host._generation import Generation
 from recfabric.host.device import Cycles
 from recfabric.host.driver import Answer, Query, Rows
@@ -86,16 +87,18 @@ class Batch:
             if self._missing == 0:
                 return
             self._missing = 0
-        for request in self.requests:
-            request.future.set_exception(error)
+        with together():
+            for request in self.requests:
+                request.future.set_exception(error)
         self._done(self)
 
     def _resolve(self) -> None:
         names = tuple(self._names)
-        for i, request in enumerate(self.requests):
-            best = merge([part[i] for part in self._parts if part is not None], request.query.k)
-            served = Served(best.rows, best.scores, self.generation, names, best.cycles)
-            request.future.set_result(served)
+        with together():
+            for i, request in enumerate(self.requests):
+                best = merge([part[i] for part in self._parts if part is not None], request.query.k)
+                served = Served(best.rows, best.scores, self.generation, names, best.cycles)
+                request.future.set_result(served)
         self._done(self)
 
 

@@ -224,10 +224,11 @@ class HotPathDriver:
         results = self.device.read(place["results"], count * stride)
         clocked = completion.cycles is not None
         given: list[Answer | Failed] = []
-        for i, (query, record) in enumerate(zip(batch.queries, records, strict=True)):
-            status = Status.of(int(record["status"]))
-            if status != Status():
-                given.append(Failed(status))
+        for i, (query, bits) in enumerate(
+            zip(batch.queries, records["status"].tolist(), strict=True)
+        ):
+            if bits:
+                given.append(Failed(Status.of(bits)))
                 continue
             cycles = _cycles(records, i) if clocked else None
             given.append(self._answer(results[i * stride :][: 8 * query.k], query.k, cycles))
@@ -249,7 +250,9 @@ class HotPathDriver:
     def _answer(self, raw: Bytes, k: int, cycles: Cycles | None) -> Answer:
         answer = raw.view("<i4").reshape(k, 2).astype(np.int32)
         rows, start = answer[:, 0], self.scanned.start
-        return Answer(np.where(rows < 0, rows, rows + start), answer[:, 1], cycles)
+        if start:
+            rows = np.where(rows < 0, rows, rows + start)
+        return Answer(rows, answer[:, 1], cycles)
 
     def _write_texts(self, queries: Sequence[Query], spare: int) -> None:
         """Put the queries' texts into the spare rows from ``spare`` on, those of a slot alone."""

@@ -21,6 +21,7 @@ from recfabric.errors import (
     SupersededError,
 )
 from recfabric.host._batch import Batch, Request, Served
+from recfabric.host._delivery import awaited
 from recfabric.host._generation import Generation
 from recfabric.host._lane import Lane, LaneHealth, LaneOptions
 from recfabric.host.device import Device
@@ -159,9 +160,12 @@ class Runtime:
         patience = timeout_s or self.options.timeout_s
         future = self.submit(query, generation=generation, timeout_s=patience)
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), patience)
+            async with asyncio.timeout(patience):
+                return await awaited(future)
         except TimeoutError:
             raise _too_late(patience) from None
+        finally:
+            future.cancel()  # of no effect once it has spoken
 
     def swap(self, contract: Contract) -> Generation:
         """Replace the tables under traffic; gives the new generation once it alone is in use.
@@ -254,8 +258,6 @@ class Runtime:
                 )
             self._waiting.append(request)
             self._hand_out()
-            if len(self._waiting) == 1:
-                self._changed.notify()  # the budget begins
 
     def _make(self, number: int, contract: Contract) -> Generation:
         return Generation.of(number, contract, self._configs, fallback=self.options.fallback)
@@ -290,6 +292,8 @@ class Runtime:
             self._outstanding[batch] = None
             for lane in self._lanes:
                 lane.push(batch)
+        if self._pause():
+            self._changed.notify()  # the budget runs
 
     def _pause(self) -> float | None:
         """How long to wait before a batch is cut: 0 for now, None until something changes."""

@@ -33,6 +33,8 @@ _TABLES = ("message", "key", "value", "bias", "weight", "edge")
 _GATHERED = ("message", "key", "value")
 _NOTHING = np.zeros(0, "<u4")
 _NO_BYTES = np.zeros(0, np.uint8)
+_FIELDS = [name for name in DESCRIPTOR.names or () if name != "reserved"]
+_NO_TIMES = (0,) * (RECORD.itemsize // 8 - 1)  # this device has no clock
 _SHIFTS = tuple(SHIFT_LIMITS)
 _DECODED_FROM = (*_TABLES, "n_items", *(f"{name}_shift" for name in _SHIFTS))
 _FEW_ROWS = 64  # that are decoded as they are written
@@ -126,15 +128,12 @@ class SoftDevice:
         size = a["count"] * DESCRIPTOR.itemsize
         requests = self._view(a["descriptor"], size).copy().view(DESCRIPTOR)
         word = 0
-        for i, request in enumerate(requests):
-            names = DESCRIPTOR.names or ()
-            a.update({n: int(request[n]) for n in names if n != "reserved"})
-            status = self._request()
-            word |= status.word()
-            record = np.zeros(1, RECORD)
-            record["status"] = status.word()
+        for i, request in enumerate(requests[_FIELDS].tolist()):
+            a.update(zip(_FIELDS, request, strict=True))
+            status = self._request().word()
+            word |= status
             place = self._view(a["record"] + i * RECORD.itemsize, RECORD.itemsize // 2)
-            place[:] = record.view(np.uint8)[: len(place)]
+            place.view("<u4")[:] = (status, *_NO_TIMES)
         return Status.of(word)
 
     def _request(self) -> Status:
@@ -161,12 +160,11 @@ class SoftDevice:
         seen = self._list("seen", a["n_seen"]).astype(np.int32)
         known = history < (a["n_rows"] or a["n_items"])
         bad_row = not known.all()
-        rows, scores = self._hot_path().answer(
-            np.where(known, history, 0).astype(np.int64), a["norm"], seen, a["k"]
-        )
-        answer = np.stack([rows.astype("<i4"), scores.astype("<i4")], axis=1)
-        self._view(a["result"], 8 * a["k"])[:] = answer.reshape(-1).view(np.uint8)
-        return Status(bad_row=bad_row, bad_seen=bool((np.diff(seen) <= 0).any()))
+        valid = np.where(known, history, 0) if bad_row else history
+        rows, scores = self._hot_path().answer(valid.astype(np.int64), a["norm"], seen, a["k"])
+        answer = self._view(a["result"], 8 * a["k"]).view("<i4")
+        answer[0::2], answer[1::2] = rows, scores
+        return Status(bad_row=bad_row, bad_seen=bool((seen[1:] <= seen[:-1]).any()))
 
     def _list(self, name: str, count: int) -> npt.NDArray[np.uint32]:
         return self._view(self._arguments[name], 4 * count).view("<u4") if count else _NOTHING

@@ -18,18 +18,18 @@ def round_shift(integers: npt.ArrayLike, shift: int | Int64Array) -> Int64Array:
     """
     x = np.asarray(integers, dtype=np.int64)
     s = np.asarray(shift, dtype=np.int64)
-    half = np.where(s > 0, np.left_shift(np.int64(1), np.maximum(s - 1, 0)), 0)
-    floor = np.right_shift(x, s)
-    rest = x - np.left_shift(floor, s)
-    up = (rest > half) | ((rest == half) & (s > 0) & (floor & 1 == 1))
-    result: Int64Array = floor + up
+    half = np.left_shift(np.int64(1), s) >> 1
+    tie = np.minimum(half, 1)
+    # Just below a half is added to an even floor and a half to an odd one; nothing where s is 0.
+    result: Int64Array = (x + (half - tie) + ((x >> s) & tie)) >> s
     return result
 
 
 def saturate(integers: npt.ArrayLike, width: int) -> Int64Array:
     """Clip to the range of a signed format of ``width`` bits (``SAT``)."""
     limit = 1 << (width - 1)
-    clipped: Int64Array = np.clip(np.asarray(integers, dtype=np.int64), -limit, limit - 1)
+    x = np.asarray(integers, dtype=np.int64)
+    clipped: Int64Array = np.minimum(np.maximum(x, -limit), limit - 1)  # np.clip is slow to call
     return clipped
 
 

@@ -38,9 +38,12 @@ def variants(base: TrainConfig) -> dict[str, TrainConfig]:
         "32 dimensions": replace(base, dim=32),
         "128 dimensions": replace(base, dim=128),
         TEXTLESS: base,
+        "teacher without texts": replace(base, candidates=Candidates(texts=(0.0,))),
         "teacher without the smooth part": replace(base, candidates=Candidates(smooth=(0.0,))),
         "teacher without nearby pairs": replace(base, candidates=Candidates(nearby=(0.0,))),
-        "EASE alone as teacher": replace(base, candidates=Candidates(nearby=(0.0,), smooth=(0.0,))),
+        "EASE alone as teacher": replace(
+            base, candidates=Candidates(nearby=(0.0,), texts=(0.0,), smooth=(0.0,))
+        ),
         "no teacher": _fits(base, distil=0.0),
         "teacher only": _fits(base, distil=1.0),
         "last weights, no mean": _fits(base, average=0.0),
@@ -150,7 +153,7 @@ def table(records: Sequence[Record]) -> str:
         test = [record["test"]["qat"] for record in some]
         cells = [f"{data}, {protocol}", row, str(len(some))]
         cells += [f"{mean(r['validation'] for r in some):.4f}"]
-        cells += [f"{mean(test):.4f} ± {pstdev(test):.4f}"]
+        cells += [f"{mean(test):.4f}" + (f" ± {pstdev(test):.4f}" if len(test) > 1 else "")]
         cells += [f"{some[0]['test']['EASE']:.4f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -15,9 +15,19 @@ from torch import Tensor
 
 from recfabric.errors import ConfigError
 from recfabric.quant.fit import HIDDEN, Teacher
-from recfabric.quant.hybrid import Edges, pool
+from recfabric.quant.hybrid import Edges, Start, pool
 from recfabric.quant.judge import Judge
-from recfabric.quant.linear import Entries, Linear, Mixed, linear_scorer, smooth, solve
+from recfabric.quant.linear import (
+    Entries,
+    Linear,
+    Mixed,
+    Sparse,
+    alike,
+    held,
+    linear_scorer,
+    smooth,
+    solve,
+)
 from recfabric.quant.lists import take
 from recfabric.quant.metrics import rank as ranked
 from recfabric.quant.progress import Advance, Progress
@@ -30,12 +40,16 @@ SAMPLED_USERS = 512
 @dataclass(frozen=True)
 class Candidates:
     """The grid: ``penalties`` of EASE; ``nearby``, how much more pairs count that a user met
-    within a few interactions (:func:`recfabric.quant.baselines.ease`); ``smooth``, the share of
-    the graph's smooth part (:func:`recfabric.quant.linear.smooth`), of EASE's spread."""
+    within a few interactions (:func:`recfabric.quant.baselines.ease`); ``texts``, the share of
+    alike texts (:func:`recfabric.quant.linear.alike`), and ``smooth``, that of the graph's smooth
+    part (:func:`recfabric.quant.linear.smooth`), both of EASE's spread; ``product``, how much of
+    the product of rank D the hybrid starts with (:meth:`recfabric.quant.linear.Mixed.start`)."""
 
     penalties: tuple[float, ...] = (50.0, 100.0, 200.0, 300.0, 400.0)
     nearby: tuple[float, ...] = (0.0, 0.4)
+    texts: tuple[float, ...] = (0.0, 0.1, 0.2)
     smooth: tuple[float, ...] = (0.0, 0.3)
+    product: tuple[float, ...] = (1.0, 0.5)
 
     def __post_init__(self) -> None:
         for name, values in vars(self).items():
@@ -45,13 +59,15 @@ class Candidates:
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """The models that validate best: ``ease`` and, with all that helps, ``teacher``.
+    """The models that validate best: ``ease``, with all that helps ``teacher``, and ``start``,
+    what the hybrid can hold of the teacher.
 
     ``sharpness``: of the teacher, see :func:`teach`; ``record``: the values chosen.
     """
 
     ease: Entries
     teacher: Mixed
+    start: Start
     sharpness: float
     record: dict[str, float]
 
@@ -62,13 +78,16 @@ def choose(
     candidates: Candidates,
     *,
     graph: Tensor,
-    rank: int,
+    features: Tensor | None,
+    dim: int,
+    edges: int,
     seed: int,
     progress: Progress,
 ) -> Chosen:
-    """EASE's penalty, then how much nearby pairs count, then the share of the smooth part.
+    """EASE's penalty, then each of the other candidates in their order.
 
-    ``graph``: the normalised adjacency of the training part; ``rank``: of the smooth part.
+    ``graph``: the normalised adjacency of the training part; ``features``: (I, F) of the texts,
+    None where there are none; ``dim`` and ``edges`` of the start; ``dim``: of the smooth part too.
     """
     popularity = torch.from_numpy(np.bincount(train.values, minlength=graph.shape[0] - len(train)))
     items = len(popularity)
@@ -76,23 +95,48 @@ def choose(
     def near(weight: float) -> Entries:
         return solve(train, items, penalty * (1 + weight / 2), weight) if weight else plain
 
+    def texted(share: float) -> Entries:
+        if not share or features is None:
+            return entries
+        other = alike(features, popularity, penalty)
+        ratio = _ratio(entries.sums(sample), other.sums(sample))
+        return entries.plus(Sparse(other.target, share * ratio * other.weight))
+
     def mix(share: float) -> Mixed:
         return Mixed(entries, share * left, right)
+
+    def started(share: float) -> Start:
+        torch.manual_seed(seed)
+        return teacher.start(dim, edges, (popularity + 1).float().sqrt(), share)
 
     total = sum(len(values) for values in vars(candidates).values())
     with progress.task("linear models", total) as advance:
         best = partial(_best, judge=judge, advance=advance)
         penalty, plain = best(candidates.penalties, lambda p: solve(train, items, p))
         nearby, entries = best(candidates.nearby, near)
-        torch.manual_seed(seed)
-        left, right = smooth(graph, popularity, rank)
         sample = Edges.of(take(train, spread(len(train), SAMPLED_USERS)))
-        scores = pool(left, sample) @ right.T
-        left = left * entries.sums(sample).std(1).mean() / scores.std(1).mean()
+        texts, entries = best(candidates.texts if features is not None else (0.0,), texted)
+        torch.manual_seed(seed)
+        left, right = smooth(graph, popularity, dim)
+        left = left * _ratio(entries.sums(sample), pool(left, sample) @ right.T)
         share, teacher = best(candidates.smooth, mix)
+        starts = {share: started(share) for share in candidates.product}
+        product, _ = best(candidates.product, lambda share: held(starts[share]))
     sharpness = _sharpness(teacher, judge)
-    record = {"penalty": penalty, "nearby": nearby, "smooth": share, "sharpness": sharpness}
-    return Chosen(plain, teacher, sharpness, record)
+    record = {
+        "penalty": penalty,
+        "nearby": nearby,
+        "texts": texts,
+        "smooth": share,
+        "product": product,
+        "sharpness": sharpness,
+    }
+    return Chosen(plain, teacher, starts[product], sharpness, record)
+
+
+def _ratio(one: Tensor, other: Tensor) -> float:
+    """How much further scores (R, I) are spread than other ones."""
+    return float(one.std(1).mean() / other.std(1).mean().clamp(min=1e-12))
 
 
 def teach(linear: Linear, sharpness: float) -> Teacher:

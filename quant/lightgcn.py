@@ -80,11 +80,15 @@ def adjacency(train: Ragged, items: int) -> Tensor:
     weight = 1.0 / np.sqrt(np.bincount(user, minlength=users)[user] * np.bincount(item)[item])
     ends = np.stack([np.concatenate([user, item + users]), np.concatenate([item + users, user])])
     values = torch.from_numpy(np.concatenate([weight, weight]).astype(np.float32))
-    size = (users + items, users + items)
+    return sparse_csr(torch.from_numpy(ends), values, users + items)
+
+
+def sparse_csr(place: Tensor, values: Tensor, size: int) -> Tensor:
+    """Sparse CSR (``size``, ``size``) of entries at ``place`` int64 (2, E), row and column; entries
+    at one place are added."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse")
-        matrix = torch.sparse_coo_tensor(torch.from_numpy(ends), values, size)
-        return matrix.coalesce().to_sparse_csr()
+        return torch.sparse_coo_tensor(place, values, (size, size)).coalesce().to_sparse_csr()
 
 
 class LightGcn(nn.Module):

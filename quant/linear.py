@@ -1,24 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linear item-item models, and how a hybrid starts from one.
 
-A history's scores are the sum of its rows of a matrix B (I, I): EASE, and beside it the smooth
-part of the user-item graph, a low-pass filter over its spectrum (Shen et al., "How Powerful is
-Graph Convolution for Recommendation?", CIKM 2021). The hybrid holds of B a product of rank D and E
-entries of each row, chosen in turn: the product that is nearest to what the entries leave, then
-the strongest entries of what the product leaves.
+A history's scores are the sum of its rows of a matrix B (I, I): EASE, beside it how alike the
+items' texts are, and the smooth part of the user-item graph, a low-pass filter over its spectrum
+(Shen et al., "How Powerful is Graph Convolution for Recommendation?", CIKM 2021). The hybrid holds
+of B a product of rank D and E entries of each row, chosen in turn: the product that is nearest to
+what the entries leave, then the strongest entries of what the product leaves.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import normalize, pad
 
 from recfabric.quant.baselines import DOUBLE_LIMIT, ease, local_ease
 from recfabric.quant.hybrid import Edges, Start, pool, scatter
+from recfabric.quant.lightgcn import sparse_csr
 from recfabric.quant.lists import rows
 from recfabric.quant.metrics import Scorer
 from recfabric.requests import Ragged
@@ -26,7 +28,8 @@ from recfabric.requests import Ragged
 ROUNDS = 3  # of low rank and edges in turn
 OVERSAMPLE = 32  # of the randomised decomposition
 ITERATIONS = 4  # of its subspace
-SAMPLE = 2048  # histories that scale the smooth part
+ALIKE = 20  # items whose texts are nearest to an item's
+BLOCK = 512  # items compared with all others at once
 
 
 class Linear(Protocol):
@@ -44,6 +47,9 @@ class Entries(Linear, Protocol):
 
     def strongest(self, slots: int, product: tuple[Tensor, Tensor]) -> Sparse:
         """The strongest ``slots`` entries of each row when ``left @ right.T`` is added."""
+
+    def plus(self, other: Sparse) -> Entries:
+        """The sum with another matrix."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +73,10 @@ class Dense:
         target = rest.abs().topk(slots, 1).indices
         return Sparse(target, rest.gather(1, target))
 
+    def plus(self, other: Sparse) -> Dense:
+        """See :class:`Entries`."""
+        return Dense(self.matrix.scatter_add(1, other.target.clamp(min=0), other.weight))
+
 
 @dataclass(frozen=True, eq=False)
 class Sparse:
@@ -82,13 +92,33 @@ class Sparse:
 
     def times(self, x: Tensor, *, transposed: bool = False) -> Tensor:
         """See :class:`Linear`."""
-        out = torch.zeros_like(x)
-        for target, weight in zip(self.target.unbind(1), self.weight.unbind(1), strict=True):
-            if transposed:
-                out.index_add_(0, target.clamp(min=0), weight[:, None] * x)
-            else:
-                out += weight[:, None] * x[target]
-        return out
+        return (self._transposed if transposed else self._matrix) @ x
+
+    @cached_property
+    def _matrix(self) -> Tensor:
+        return sparse_csr(*self._entries(), len(self.target))
+
+    @cached_property
+    def _transposed(self) -> Tensor:
+        place, weight = self._entries()
+        return sparse_csr(place.flip(0), weight, len(self.target))
+
+    def _entries(self) -> tuple[Tensor, Tensor]:
+        """Row and column int64 (2, N), and weight (N,) of the entries that are not 0."""
+        row, slot = self.weight.nonzero().unbind(1)
+        return torch.stack([row, self.target[row, slot]]), self.weight[row, slot]
+
+    def plus(self, other: Sparse) -> Sparse:
+        """See :class:`Entries`."""
+        ends, weights = zip(self._entries(), other._entries(), strict=True)
+        total = sparse_csr(torch.cat(ends, 1), torch.cat(weights), len(self.target))
+        start = total.crow_indices()
+        count = start.diff()
+        row = torch.repeat_interleave(torch.arange(len(count)), count)
+        slot = torch.arange(len(row)) - start[row]
+        shape = (len(count), max(int(count.max()), 1))
+        target = torch.full(shape, -1).index_put((row, slot), total.col_indices())
+        return Sparse(target, torch.zeros(shape).index_put((row, slot), total.values()))
 
     def strongest(self, slots: int, product: tuple[Tensor, Tensor]) -> Sparse:
         """See :class:`Entries`; only where B has entries."""
@@ -120,20 +150,27 @@ class Mixed:
         left, right = (self.right, self.left) if transposed else (self.left, self.right)
         return self.entries.times(x, transposed=transposed) + left @ (right.T @ x)
 
-    def start(self, dim: int, slots: int, weight: Tensor) -> Start:
+    def start(self, dim: int, slots: int, weight: Tensor, share: float = 1.0) -> Start:
         """The matrix as rank ``dim`` and ``slots`` edges an item.
 
         ``weight`` (I,), above 0: how much an error in each row counts for the product. The root of
         the popularity is natural: a row is added that often, squared errors that often.
+        ``share``: of the product; less of it is better where it is mostly in places at which a
+        sparse matrix has no entry.
         """
         items = len(self.left)
         kept = Sparse(torch.full((items, slots), -1), torch.zeros(items, slots))
         for _ in range(ROUNDS if slots else 1):
             left, right = _low_rank(_Rest(self, kept, weight[:, None]), items, dim)
-            left = left / weight[:, None]
+            left = share * left / weight[:, None]
             rest = torch.cat([self.left, -left], 1), torch.cat([self.right, right], 1)
             kept = self.entries.strongest(slots, rest) if slots else kept
         return Start(left, right, kept.target, kept.weight)
+
+
+def held(start: Start) -> Mixed:
+    """What the hybrid holds at its start, as a matrix."""
+    return Mixed(Sparse(start.target, start.weight), start.left, start.right)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +193,27 @@ def solve(train: Ragged, items: int, penalty: float, nearby: float = 0.0) -> Ent
         return Dense(torch.from_numpy(ease(train, items, penalty, nearby=nearby)).float())
     solved = local_ease(train, items, penalty, nearby=nearby)
     return Sparse(*(torch.from_numpy(a) for a in solved))
+
+
+def alike(features: Tensor, popularity: Tensor, penalty: float) -> Sparse:
+    """How alike the texts of items are: the 20 nearest of each, the squared cosines of their
+    ``features`` (I, F); no entry for zero features.
+
+    Where both are well known it counts less: each entry is times ``penalty / (penalty + n)`` for
+    both of its items, ``n`` the ``popularity`` (I,), as a prior does in ridge regression.
+    """
+    unit = normalize(features.float())
+    known = penalty / (penalty + popularity.float())
+    targets, weights = [], []
+    for low in range(0, len(unit), BLOCK):
+        cosine = unit[low : low + BLOCK] @ unit.T
+        cosine[torch.arange(len(cosine)), low + torch.arange(len(cosine))] = 0
+        near = cosine.topk(min(ALIKE, len(unit) - 1), 1)
+        targets.append(near.indices)
+        weights.append(near.values.clamp(min=0).square())
+    target, weight = torch.cat(targets), torch.cat(weights)
+    weight = weight * known[:, None] * known[target]
+    return Sparse(torch.where(weight != 0, target, -1), weight)
 
 
 def smooth(graph: Tensor, popularity: Tensor, rank: int) -> tuple[Tensor, Tensor]:

@@ -38,6 +38,7 @@ from recfabric.requests import Ragged
 
 PACKAGES = ("recfabric", "numpy", "torch", "torch-geometric", "brevitas", "transformers", "scipy")
 CALIBRATION_USERS = 4096
+LINEAR_JUDGES = 8192  # validation users who judge linear models
 
 
 @dataclass(frozen=True)
@@ -155,17 +156,11 @@ class _Floating:
 
 def _floating(job: _Job) -> _Floating:
     config = job.config
+    with job.stage("text"):
+        features = _features(job)
     with job.stage("EASE"):
         graph = adjacency(job.split.train, job.split.items)
-        chosen = choose(
-            job.split.train,
-            job.judge,
-            config.candidates,
-            graph=graph,
-            rank=config.dim,
-            seed=config.seed,
-            progress=job.progress,
-        )
+        chosen = _choose(job, graph, features)
     scorers: dict[str, Scorer] = {
         "MostPop": most_pop(job.popularity),
         "EASE": linear_scorer(chosen.ease, job.split.train),
@@ -175,8 +170,6 @@ def _floating(job: _Job) -> _Floating:
             scorers["LightGCN"] = train_lightgcn(
                 job.split, config.lightgcn, judge=job.judge, seed=config.seed, progress=job.progress
             )
-    with job.stage("text"):
-        features = _features(job)
     with job.stage("float"):
         model, curve = _hybrid(job, graph, chosen, features)
     scorers["float"] = scorer(model, job.history, job.popularity)
@@ -227,6 +220,11 @@ class _Job:
         judge = Judge.of(parts, history, config.floating.judges)
         return cls(config, dataset, parts, history, parts.popularity, judge, progress)
 
+    @property
+    def slots(self) -> int:
+        """Edges of each item."""
+        return min(self.config.edges, self.split.items - 1)
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         torch.manual_seed(self.config.seed)
@@ -243,17 +241,29 @@ def _features(job: _Job) -> Tensor | None:
     return text_features(vectors, job.config.text_dim)
 
 
+def _choose(job: _Job, graph: Tensor, features: Tensor | None) -> Chosen:
+    """The linear model that the hybrid starts and learns from."""
+    return choose(
+        job.split.train,
+        Judge.of(job.split, job.history, LINEAR_JUDGES),
+        job.config.candidates,
+        graph=graph,
+        features=features,
+        dim=job.config.dim,
+        edges=job.slots,
+        seed=job.config.seed,
+        progress=job.progress,
+    )
+
+
 def _hybrid(
     job: _Job, graph: Tensor, chosen: Chosen, features: Tensor | None
 ) -> tuple[Hybrid, list[float]]:
     """The float hybrid, started from the truncated EASE and trained."""
     config = job.config
-    slots = min(config.edges, job.split.items - 1)
-    sizes = HybridSizes(job.split.items, config.dim, config.heads, config.layers, slots)
+    sizes = HybridSizes(job.split.items, config.dim, config.heads, config.layers, job.slots)
     model = Hybrid(sizes, graph, torch.from_numpy(job.popularity), features)
-    root = torch.from_numpy(job.popularity + 1).float().sqrt()
-    start = chosen.teacher.start(config.dim, slots, root)
-    model.start_from(start, config.start * chosen.sharpness)
+    model.start_from(chosen.start, config.start * chosen.sharpness)
     curve = fit(
         model,
         job.history,

@@ -20,7 +20,7 @@ from torch import Tensor
 from recfabric.builds import locked
 from recfabric.quant import train as stages
 from recfabric.quant.checkpoint import Checkpoint
-from recfabric.quant.choose import Chosen, choose
+from recfabric.quant.choose import Chosen
 from recfabric.quant.datasets import Dataset
 from recfabric.quant.export import export
 from recfabric.quant.fit import FitConfig
@@ -57,7 +57,7 @@ class Variants:
     progress: Progress = field(default_factory=Silent)
     _floats: dict[tuple[int, int], Hybrid] = field(default_factory=dict)
     _jobs: dict[tuple[int, int], stages._Job] = field(default_factory=dict)
-    _chosen: dict[int, Chosen] = field(default_factory=dict)
+    _chosen: dict[int, tuple[Chosen, Tensor, Tensor | None]] = field(default_factory=dict)
 
     @property
     def split(self) -> Split:
@@ -78,7 +78,9 @@ class Variants:
             quantised=replace(job.config.quantised, epochs=variant.epochs),
         )
         with stages._deterministic(config.threads):
-            chosen = self._choose(variant.dim, variant.heads) if variant.epochs else _NO_TEACHER
+            chosen = _NO_TEACHER
+            if variant.epochs:
+                chosen = self._choose(variant.dim, variant.heads)[0]
             start = stages._Floating(floating, chosen, {}, [])
             quantised, curve = stages._quantised(replace(job, config=config), start)
         record = stages._record(replace(job, config=config), []) | {"validation": {"qat": curve}}
@@ -113,30 +115,20 @@ class Variants:
     def _train(self, dim: int, heads: int, path: Path) -> None:
         job = self._job(dim, heads)
         with stages._deterministic(job.config.threads):
-            chosen = self._choose(dim, heads)
-            with job.stage("text"):
-                features = stages._features(job)
+            chosen, graph, features = self._choose(dim, heads)
             with job.stage("float"):
-                graph = adjacency(job.split.train, job.split.items)
                 model, curve = stages._hybrid(job, graph, chosen, features)
         saved = {"sizes": asdict(model.sizes), "state": model.state_dict(), "features": features}
         staging = path.with_suffix(".tmp")
         torch.save(saved | {"validation": curve}, staging)
         staging.replace(path)
 
-    def _choose(self, dim: int, heads: int) -> Chosen:
-        """The linear model that the hybrids of this dimension learn from."""
+    def _choose(self, dim: int, heads: int) -> tuple[Chosen, Tensor, Tensor | None]:
+        """The linear model that the hybrids of this dimension learn from, graph and features."""
         if dim not in self._chosen:
             job = self._job(dim, heads)
-            self._chosen[dim] = choose(
-                job.split.train,
-                job.judge,
-                job.config.candidates,
-                graph=adjacency(job.split.train, job.split.items),
-                rank=dim,
-                seed=job.config.seed,
-                progress=job.progress,
-            )
+            graph, features = adjacency(job.split.train, job.split.items), stages._features(job)
+            self._chosen[dim] = stages._choose(job, graph, features), graph, features
         return self._chosen[dim]
 
     def _job(self, dim: int, heads: int) -> stages._Job:
@@ -154,7 +146,7 @@ class Variants:
 
 
 # A variant that is only quantised asks no teacher.
-_NO_TEACHER = Chosen(None, None, 0.0, {})  # type: ignore[arg-type]
+_NO_TEACHER = Chosen(None, None, None, 0.0, {})  # type: ignore[arg-type]
 
 
 def pruned(model: Hybrid, edges: int) -> Hybrid:

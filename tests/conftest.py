@@ -4,10 +4,14 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from recfabric.errors import MissingExtraError, ToolMissingError
+from recfabric.errors import MissingExtraError, NetworkError, ToolMissingError
+
+if TYPE_CHECKING:
+    from recfabric.quant.datasets import Dataset
 
 
 @pytest.hookimpl(wrapper=True)
@@ -26,3 +30,17 @@ def _same_folder() -> Iterator[None]:
     before = Path.cwd()
     yield
     os.chdir(before)
+
+
+@pytest.fixture(scope="session")
+def ml100k() -> "Dataset":
+    """ml-100k, from the cache or fetched into it."""
+    from recfabric.quant.datasets import load_dataset
+    from recfabric.quant.movielens import fetch_ml100k
+
+    try:
+        return load_dataset(fetch_ml100k())
+    except NetworkError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"NOT TESTED: {error}")

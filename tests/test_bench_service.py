@@ -15,6 +15,10 @@ GOOD = ServiceResult(
     rate=500.0,
     p50_ms=2.5,
     p99_ms=11.0,
+    idle_p50_ms=0.2,
+    idle_p99_ms=0.4,
+    late_p50_ms=0.1,
+    late_p99_ms=0.3,
     load={"200": 5000},
     crowd={"200": 4000, "429": 1000},
 )

@@ -2,6 +2,7 @@
 """``recfabric deploy``: a project, one sentence without the tool, the host code on the RTL."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from recfabric.bitstreams.cells import Utilisation
 from recfabric.cli import main
 from recfabric.contract import Contract
 from recfabric.environments import PYNQ
-from recfabric.errors import ToolMissingError
+from recfabric.errors import ConfigError, ToolMissingError
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.hotpath.manifest import Manifest
 from recfabric.kernels.stimulus import random_contract, random_requests
@@ -118,11 +119,31 @@ def test_cells_beyond_the_part_are_exit_code_1(
     assert asked == [(64, ["xc7z020"])]
 
 
+def test_the_cells_of_a_card_are_told_beside_its_part(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counted(config: HotPathConfig, parts: list[str]) -> list[Utilisation]:
+        assert (config.scan_ports, parts) == (8, ["xcu50"])
+        return [Utilisation("rf_hotpath", parts[0], {}, 9, 7, 5, 1.5, 1, 0, (), "a tool")]
+
+    monkeypatch.setattr(deployment, "kernel_utilisation", counted)
+    assert main(["deploy", str(model), "--board", "u50", "--cells"]) == 0
+    assert "DSP            5 of    5952" in capsys.readouterr().out
+
+
+def test_the_cells_of_a_board_without_a_known_part_are_not_counted(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = replace(deployment.boards.board("u50"), part="")
+    monkeypatch.setattr(deployment.boards, "board", lambda name: own)
+    with pytest.raises(ConfigError, match="cells of xcu50-fsvh2104-2-e are not counted here"):
+        deployment.cells(model, "u50")
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (["deploy", "{}", "--board", "z9"], "The board 'z9' is not known"),
-        (["deploy", "{}", "--board", "u50", "--cells"], "cells of xcu50-fsvh2104-2-e are not"),
         (["deploy", "{}", "--board", "kv260", "--simulate", "0"], "0 requests cannot be sent"),
         (["recommend", "{}", "item1", "--device", "pynq"], "'pynq' needs --bitstream"),
         (["recommend", "{}", "item1", "--device", "xrt", "--bitstream", "/no"], "cannot be read"),

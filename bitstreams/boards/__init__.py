@@ -27,7 +27,7 @@ class Board:
     """A board as the flows see it.
 
     ``device``: its part number for the vendor's tools; ``part``: the name in
-    ``recfabric.bitstreams.parts.PARTS`` where its cells can be counted, else empty; ``flow``:
+    ``recfabric.bitstreams.parts.ALL_PARTS`` where its cells can be counted, else empty; ``flow``:
     "vivado" (block design, PYNQ) or "vitis" (XRT kernel on ``platform``); ``clock_mhz``: asked
     for; ``memory_bytes``: reached by kernels, through at most ``ports`` ports of ``port_bits``;
     ``memory_ports``: where the kernel's AXI4 ports go, the first one first: interfaces of the PS,

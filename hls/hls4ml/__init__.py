@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A contract as an hls4ml project: its layers, the project around them, its C simulation.
 
-Importing this package imports nothing of hls4ml; :mod:`layers` and :mod:`project` do.
+Importing this package imports nothing of hls4ml; its modules do.
 """
 
 from __future__ import annotations
@@ -13,6 +13,6 @@ def register(register_backend: object = None, register_writer: object = None) ->
     hls4ml calls it when it is imported wherever RecFabric is installed; ``register_backend`` and
     ``register_writer`` are what hls4ml hands over, and not needed: no backend is added.
     """
-    from recfabric.hls.hls4ml import layers
+    from recfabric.hls.hls4ml import backend
 
-    layers.register()
+    backend.register()

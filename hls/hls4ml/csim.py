@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Int32 = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int32]
 Float64 = npt.NDArray[np.float64]
-_SOURCES = ("layers.py", "project.py", "interfaces.py")
+_SOURCES = ("backend.py", "layers.py", "project.py", "interfaces.py")
 
 
 def import_project() -> ModuleType:
@@ -158,7 +158,7 @@ def build(contract: Contract, config: HlsConfig) -> Path:
     """
     project = import_project()
     project.check(contract, config)
-    headers = sorted(project.layers.HEADERS.glob("rf_*.h"))
+    headers = sorted(project.backend.HEADERS.glob("rf_*.h"))
     files = [*(Path(__file__).with_name(name) for name in _SOURCES), *headers]
     key = content_key(files, contract.sha256, asdict(config), version("hls4ml"))
     folder = build_dir() / "hls4ml" / f"{contract.sha256[:12]}-{config.io_type}-{key}"

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RecFabric's layers in hls4ml's intermediate representation, and their C++ templates.
+"""RecFabric's layers in hls4ml's intermediate representation.
 
-:func:`register` adds them to hls4ml's Vitis backend through its Extension API; installing
-RecFabric also publishes them as an hls4ml plug-in (entry-point group ``hls4ml.backends``), so that
-any hls4ml model may name them in a layer list. All take and give integers as fixed-point numbers;
-widths and fractions come from the types, shifts are attributes. Layers (inputs; attributes):
+:func:`recfabric.hls.hls4ml.backend.register` makes them known to hls4ml. All take and give integers
+as fixed-point numbers; widths and fractions come from the types, shifts are attributes. Layers
+(inputs; attributes):
 
 ``RfGather`` (ids (L,), count (1,)): ``message_data`` int (N, D), ``norm_data`` (L + 1,), ``shift``
 ``RfAttention`` (query (D,), ids (L,), count (1,)): ``key_data``, ``value_data`` int (N, D),
@@ -24,20 +23,13 @@ widths and fractions come from the types, shifts are attributes. Layers (inputs;
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from hls4ml.backends import get_backend
-from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.model.attributes import Attribute
-from hls4ml.model.layers import Layer, register_layer
+from hls4ml.model.layers import Layer
 from hls4ml.model.types import IntegerPrecisionType
 
-if TYPE_CHECKING:
-    from hls4ml.model.graph import ModelGraph
-
-HEADERS = Path(__file__).parent / "nnet_utils"
 BEAT_BITS = 512  # of a memory port
 
 
@@ -232,76 +224,3 @@ LAYERS: tuple[type[RfLayer], ...] = (
     RfScatter,
     RfTopK,
 )
-
-
-class RfConfigTemplate(LayerConfigTemplate):  # type: ignore[misc]
-    """The C++ structure of a layer's constants and table types."""
-
-    def __init__(self) -> None:
-        super().__init__(LAYERS)
-        self.name = "recfabric_config_template"
-
-    def format(self, node: RfLayer) -> str:
-        """The text of ``parameters.h`` for one layer."""
-        cls = _class_of(node)
-        lines = [f"struct config{node.index} : nnet::{cls.call.removesuffix('_layer')}_config {{"]
-        for name in cls.constants:
-            value = node.get_attr(name)
-            kind = "bool" if isinstance(value, bool) else "unsigned"
-            lines.append(f"    static const {kind} {name} = {str(value).lower()};")
-        for name in cls.tables:
-            lines.append(f"    typedef {node.get_weights(name).type.name} {name}_t;")
-        return "\n".join([*lines, "};\n"])
-
-
-class RfFunctionTemplate(FunctionCallTemplate):  # type: ignore[misc]
-    """The call of a layer's C++ function: inputs, output, tables."""
-
-    def __init__(self) -> None:
-        super().__init__(LAYERS, include_header=["nnet_utils/rf_common.h"])
-        self.name = "recfabric_function_template"
-
-    def transform(self, model: ModelGraph, node: RfLayer) -> bool:
-        """Give the layer its call and its header."""
-        super().transform(model, node)
-        node.set_attr("include_header", [f"nnet_utils/{_class_of(node).header}"])
-        return False
-
-    def format(self, node: RfLayer) -> str:
-        """The text in the top function for one layer."""
-        cls = _class_of(node)
-        inputs = [node.get_input_variable(name) for name in node.inputs]
-        output = node.get_output_variable()
-        types = [v.type.name for v in (*inputs, output)]
-        names = [v.name for v in (*inputs, output)]
-        names += [node.get_weights(name).name for name in cls.tables]
-        return f"nnet::{cls.call}<{', '.join(types)}, config{node.index}>({', '.join(names)});"
-
-
-def _class_of(node: RfLayer) -> type[RfLayer]:
-    """A layer's class without what the backend wrapped around it."""
-    return next(cls for cls in LAYERS if isinstance(node, cls))
-
-
-def register(backend: str = "Vitis") -> None:
-    """Make the layers known to hls4ml and to one of its backends; twice does no harm."""
-    target = get_backend(backend)
-    for header in HEADERS.glob("rf_*.h"):
-        target.register_source(header)
-    if getattr(target, "_recfabric", False):
-        return
-    from recfabric.hls.hls4ml.interfaces import RfInterfaces
-
-    for cls in LAYERS:
-        _register_layer(cls)
-    target.register_template(RfConfigTemplate)
-    target.register_template(RfFunctionTemplate)
-    target.register_pass("recfabric_interfaces", RfInterfaces, flow=f"{backend.lower()}:write")
-    target._recfabric = True
-
-
-def _register_layer(cls: type[RfLayer]) -> None:
-    from hls4ml.model.layers import layer_map
-
-    if cls.__name__ not in layer_map:
-        register_layer(cls.__name__, cls)

@@ -24,7 +24,7 @@ from recfabric.bitstreams.boards import Board, board
 from recfabric.bitstreams.parts import PARTS
 from recfabric.contract import MESSAGE_BITS, Contract, FixedPoint
 from recfabric.errors import ConfigError
-from recfabric.hls.hls4ml import layers
+from recfabric.hls.hls4ml import backend
 from recfabric.kernels.scatter.model import pack_edges
 
 NAME = "recfabric_hotpath"  # the top function
@@ -120,7 +120,7 @@ def from_layers(
 
     ``ends``: ``inputs`` and ``outputs`` where they are not the first and the last layer.
     """
-    layers.register()
+    backend.register()
     where = board(config.board)
     settings = create_config(
         output_dir=str(folder),

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OPEN = ("/healthz", "/readyz")  # what an orchestrator asks: without a token, under any load
+MAX_HEAD = 1 << 15  # bytes of a request's first line and headers
 
 
 @dataclass(frozen=True)

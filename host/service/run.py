@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import ipaddress
 import os
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recfabric.contract import Contract
 from recfabric.errors import ConfigError
@@ -17,13 +19,16 @@ from recfabric.host.device import Device
 from recfabric.host.items import Encoder
 from recfabric.host.runtime import LaneOptions, Runtime, RuntimeOptions
 from recfabric.host.service.core import Recommendations
-from recfabric.host.service.guard import Limits
+from recfabric.host.service.guard import MAX_HEAD, Limits
 from recfabric.host.soft import SoftDevice
 from recfabric.requests import Requests
 
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
 TOKEN_VARIABLE = "RECFABRIC_TOKEN"
 _MIN_TOKEN = 16
-_SWITCH_S = 0.0001  # the default of 5 ms would be most of a request's latency
+_SWITCH_S = 0.0005  # at 0.1 ms two threads spend more on changing places than they gain
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,14 @@ def token_of(environment: dict[str, str] | os._Environ[str], file: Path | None) 
 def runtime_options(
     devices: Sequence[Device], *, timeout_s: float, device_timeout_s: float, queue: int
 ) -> RuntimeOptions:
-    """Known requests and a fallback where a device can fail: not for the integer model itself."""
+    """Known requests and a fallback where a device can fail: not for the integer model itself.
+
+    That one computes where it is started: a batch in hand would run beside nothing, so that what
+    comes meanwhile had better make up one batch.
+    """
     real = any(not isinstance(device, SoftDevice) for device in devices)
     return RuntimeOptions(
+        depth=3 if real else 1,
         queue=queue,
         timeout_s=timeout_s,
         fallback=real,
@@ -90,24 +100,39 @@ def serve(
     ``requests``: of the contract's folder, whose users may be asked for by name; ``encoder``: of
     texts.
     """
-    import uvicorn
-
     from recfabric.host.service.app import create_app
+
+    with Runtime(contract, devices, runtime) as running:
+        core = Recommendations(running, requests, encoder)
+        app = create_app(core, token=options.token, limits=options.limits)
+        listen(app, host=options.host, port=options.port)
+
+
+def listen(app: ASGIApp, *, host: str, port: int) -> None:
+    """Answer an application's requests in this process until it is told to end."""
+    import uvicorn
 
     sys.setswitchinterval(_SWITCH_S)
     gc.collect()
     gc.freeze()  # what lives as long as the process is not looked through again and again
-    with Runtime(contract, devices, runtime) as running:
-        core = Recommendations(running, requests, encoder)
-        app = create_app(core, token=options.token, limits=options.limits)
-        uvicorn.run(
-            app,
-            host=options.host,
-            port=options.port,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=30,
-            h11_max_incomplete_event_size=1 << 15,
-        )
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        http=_http(),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=30,
+        h11_max_incomplete_event_size=MAX_HEAD,
+    )
+
+
+def _http() -> type[asyncio.Protocol] | str:
+    """The protocol on httptools where that is installed; else uvicorn's slower one."""
+    try:
+        from recfabric.host.service._http import BoundedHttp
+    except ImportError:
+        return "h11"
+    return BoundedHttp

@@ -43,14 +43,14 @@ module rf_dots_group #(
     logic signed [WideBits-1:0] wide;
     logic signed [BBits-1:0] b;
     assign b = b_i[l*BBits+:BBits];
-    always_comb begin
-      wide = '0;
-      for (int unsigned f = 0; f < Fields; f++) begin
-        wide[offset(f, Fields, ABits, BBits, PortBits)+:ABits] = a_i[(f*Lanes+l)*ABits+:ABits];
-        if (f + 1 < Fields) begin
-          wide[offset(f, Fields, ABits, BBits, PortBits)+ABits-1] = !a_i[(f*Lanes+l)*ABits+ABits-1];
-        end
-      end
+    for (genvar f = 0; f < Fields; f++) begin : gen_factor
+      // Constants of a generate block: in a loop a simulator would find them anew every cycle.
+      localparam int unsigned At = offset(f, Fields, ABits, BBits, PortBits);
+      localparam int unsigned End =
+          f + 1 < Fields ? offset(f + 1, Fields, ABits, BBits, PortBits) : WideBits;
+      logic [ABits-1:0] a;
+      assign a = a_i[(f*Lanes+l)*ABits+:ABits] ^ {f + 1 < Fields, {(ABits - 1) {1'b0}}};
+      assign wide[End-1:At] = (End - At)'(a);
     end
     always_ff @(posedge clk_i) begin
       if (enable_i[0]) word_q <= WordBits'(wide) * WordBits'(b);

@@ -44,6 +44,12 @@ module rf_gather_lanes #(
   logic signed [TermBits-1:0] term[Lanes];
   logic signed [SumBits-1:0] even[Lanes], odd[Lanes];  // the banks, at the beat that is read
 
+  function automatic logic signed [SumBits-1:0] reduced(logic signed [SumBits-1:0] sum,
+                                                        logic signed [SumBits-1:0] value);
+    if (WithMax && max_i && !first_i && sum > value) return sum;
+    return value + ((first_i || (WithMax && max_i)) ? '0 : sum);
+  endfunction
+
   if (WeightBits > 0) begin : gen_weighted
     // Two lanes share a multiplier: (b * 2^TermBits + a) * w holds both products, a * w in the
     // low bits; a negative one borrows 1 from b * w, which is given back.
@@ -77,26 +83,17 @@ module rf_gather_lanes #(
   end
 
   for (genvar l = 0; l < Lanes; l++) begin : gen_lane
-    logic signed [SumBits-1:0] sum, total, value;
-    assign value = SumBits'(term[l]);
-
-    if (WithMax) begin : gen_max
-      logic keep;
-      assign keep = sum > value;
-      always_comb begin
-        total = value + ((first_i || max_i) ? '0 : sum);
-        if (max_i && !first_i && keep) total = sum;
-      end
-    end else begin : gen_sum
-      assign total = value + (first_i ? '0 : sum);
-    end
-
     if (Beats == 1) begin : gen_registers
       logic signed [SumBits-1:0] even_q, odd_q;
-      assign sum = bank_i ? odd_q : even_q;
+      // One adder for both banks, inside the condition so that a simulator skips it when idle.
       always_ff @(posedge clk_i) begin
-        if (add_i && bank_i) odd_q <= total;
-        if (add_i && !bank_i) even_q <= total;
+        if (add_i) begin : p_add
+          automatic logic signed [SumBits-1:0] total;
+          // verilog_lint: waive always-ff-non-blocking (a local of the block, not a register)
+          total = reduced(bank_i ? odd_q : even_q, SumBits'(term[l]));
+          if (bank_i) odd_q <= total;
+          else even_q <= total;
+        end
       end
       assign even[l] = even_q;
       assign odd[l] = odd_q;
@@ -105,8 +102,9 @@ module rf_gather_lanes #(
       logic [BeatIdx:0] write_at, read_at;
       assign write_at = {bank_i, beat_i};
       assign read_at = {read_bank_i, BeatIdx'(read_chunk_i / ChunkIdx'(PerBeat))};
-      assign sum = memory[write_at];
-      always_ff @(posedge clk_i) if (add_i) memory[write_at] <= total;
+      always_ff @(posedge clk_i) begin
+        if (add_i) memory[write_at] <= reduced(memory[write_at], SumBits'(term[l]));
+      end
       assign even[l] = memory[read_at];
       assign odd[l] = even[l];
     end

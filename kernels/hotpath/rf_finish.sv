@@ -136,6 +136,9 @@ module rf_finish #(
       {event_time[Gathered], event_time[Opened]},
       {beats_q, 28'd0, status}
     };
+  end
+
+  always_comb begin  // apart from the record, which no input changes within a cycle
     status_o = finished_o ? status : '0;
     if ((write_done && write_error) || load_error_i) status_o.bus_error = 1'b1;
   end

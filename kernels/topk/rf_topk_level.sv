@@ -56,9 +56,16 @@ module rf_topk_level
   assign a_over = left_a_q[RunLog2];
   assign b_over = left_b_q[RunLog2];
   assign take = b_over || pair_in_q != pair_out_q || more_b;
-  assign take_b = !b_over && (a_over || b.score > a.score);
-  assign pair_over = take && (take_b ? a_over && left_b_q == CountBits'(Run - 1) :
-                                       b_over && left_a_q == CountBits'(Run - 1));
+  // Under its condition, so that a simulator compares only what is taken.
+  always_comb begin
+    take_b = 1'b0;
+    pair_over = 1'b0;
+    if (take) begin
+      take_b = !b_over && (a_over || b.score > a.score);
+      pair_over = take_b ? a_over && left_b_q == CountBits'(Run - 1) :
+                           b_over && left_a_q == CountBits'(Run - 1);
+    end
+  end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin

@@ -2,7 +2,8 @@
 """What adapting a language model asks of it: an item's place among the others, from its text.
 
 The places are factors of the users' interactions with warm items (a truncated SVD, as EASE's
-matrix has the same singular vectors): no cold item has a part in them.
+matrix has the same singular vectors): no cold item has a part in them. How they are asked for
+stands in ``objectives.py``.
 """
 
 from __future__ import annotations
@@ -14,17 +15,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, linear, normalize
 
 from recfabric.errors import ConfigError
 from recfabric.quant.llm import models
-from recfabric.quant.llm.vectors import EncoderConfig, pooled
+from recfabric.quant.llm.vectors import EncoderConfig
 from recfabric.requests import Ragged
 
-OBJECTIVES = ("contrastive", "regression")
+OBJECTIVES = ("ridge", "regression", "contrastive")
 ATTENTION = ("q_proj", "v_proj")
+
+Matrix = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -33,26 +33,28 @@ class AlignConfig:
 
     ``model``, ``depth``, ``longest``: of the encoder; ``tuned``: the share of its layers, from the
     top, that get LoRA of ``rank`` in the projections ``targets`` (the frozen ones below run once an
-    item); ``full``: fine-tune every weight instead; ``objective``: ``contrastive`` (which warm
-    item is it, by the cosine over ``temperature``) or ``regression`` (squared error);
+    item); ``full``: fine-tune every weight instead; ``objective``: ``ridge`` (squared error of the
+    closed form that makes edges, each batch from all other items), ``regression`` (squared error
+    of a linear head) or ``contrastive`` (which warm item is it, by the head's cosine over
+    ``temperature``);
     ``factors``: dimensions of an item's place; ``rate``: peak, warmed up and decayed linearly;
     ``batch``: items a step, over all ranks; ``save``: steps between checkpoints.
     """
 
     model: str = models.DEFAULT
-    depth: float = 0.8
+    depth: float = 0.533
     longest: int = 128
-    tuned: float = 0.4
+    tuned: float = 0.33
     rank: int = 8
     targets: tuple[str, ...] = ATTENTION
     full: bool = False
-    objective: str = "regression"
+    objective: str = "ridge"
     temperature: float = 0.1
     factors: int = 64
-    rate: float = 5e-4
-    steps: int = 66
+    rate: float = 6e-3
+    steps: int = 42
     batch: int = 64
-    save: int = 22
+    save: int = 14
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -80,33 +82,31 @@ class AlignConfig:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """What the model learns from: texts of warm items and their places.
+    """What the model learns from: texts of W warm items and their places.
 
-    ``texts``: W; ``place``: float32 (W, F); ``mean``, ``scale``: float32 (E,), of the frozen
-    vectors; ``weight`` (F, E), ``bias`` (F,): the ridge map from them to ``place`` that the head
-    starts from.
+    ``place``: float32 (W, F); ``vectors``: float32 (W, E), of the frozen model; ``beside``: float32
+    (W, W), inner products of all features that stand beside the model's in the closed form.
     """
 
     texts: tuple[str, ...]
-    place: npt.NDArray[np.float32]
-    mean: npt.NDArray[np.float32]
-    scale: npt.NDArray[np.float32]
-    weight: npt.NDArray[np.float32]
-    bias: npt.NDArray[np.float32]
+    place: Matrix
+    vectors: Matrix
+    beside: Matrix
 
     def arrays(self) -> dict[str, Any]:
         """All but the texts, by name."""
-        return {n: getattr(self, n) for n in ("place", "mean", "scale", "weight", "bias")}
+        return {n: getattr(self, n) for n in ("place", "vectors", "beside")}
 
     def key(self, config: AlignConfig) -> str:
         """A hash of all that training continues from; another number of steps goes on."""
         recipe = asdict(config) | {"steps": None, "save": None}
         digest = hashlib.sha256(json.dumps([recipe, list(self.texts)]).encode())
-        digest.update(models.identity(config.model).encode() + self.place.tobytes())
+        digest.update(models.identity(config.model).encode())
+        digest.update(self.place.tobytes() + self.beside.tobytes())
         return digest.hexdigest()[:32]
 
 
-def item_factors(history: Ragged, items: int, count: int) -> npt.NDArray[np.float32]:
+def item_factors(history: Ragged, items: int, count: int) -> Matrix:
     """float32 (W, F): right singular vectors times values of the interactions, mean length 1."""
     from scipy.sparse import csr_array
     from scipy.sparse.linalg import svds
@@ -120,52 +120,13 @@ def item_factors(history: Ragged, items: int, count: int) -> npt.NDArray[np.floa
 
 
 def target_of(
-    texts: tuple[str, ...], vectors: npt.NDArray[np.float32], place: npt.NDArray[np.float32]
+    texts: tuple[str, ...], vectors: Matrix, place: Matrix, beside: Matrix | None = None
 ) -> Target:
-    """Join texts, frozen vectors (W, E) and places (W, F); items without text are left out."""
+    """Join texts, frozen vectors (W, E), places (W, F) and products (W, W; None: the model alone).
+
+    Items without text are left out.
+    """
     kept = np.flatnonzero([bool(text.strip()) for text in texts])
-    vectors, place = vectors[kept].astype(np.float64), place[kept]
-    mean = vectors.mean(0)
-    scale = np.full(len(mean), np.sqrt(np.square(vectors - mean).sum(1).mean()))
-    unit, middle = (vectors - mean) / scale, place.mean(0)
-    gram = unit.T @ unit + np.eye(len(mean)) * len(kept) / len(mean)
-    weight = np.linalg.solve(gram, unit.T @ (place - middle)).T
-    arrays = (place, mean, scale, weight, middle)
-    return Target(tuple(texts[i] for i in kept), *(np.asarray(a, np.float32) for a in arrays))
-
-
-class _Head(nn.Linear):
-    """A linear map that multiplies in float32, whatever its weights are kept in."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, F) from (B, E)."""
-        return linear(x, self.weight.float(), self.bias.float())
-
-
-class Aligner(nn.Module):
-    """The trained layers and a linear head; gives the mean loss of a batch."""
-
-    def __init__(self, upper: nn.Module, target: Target, config: AlignConfig) -> None:
-        super().__init__()
-        self.upper = upper
-        self.head = _Head(*target.weight.T.shape)
-        with torch.no_grad():
-            self.head.weight.copy_(torch.from_numpy(target.weight))
-            self.head.bias.copy_(torch.from_numpy(target.bias))
-        # No buffers: these stay float32 when an engine casts the module.
-        self._mean, self._scale, self._place = (
-            torch.from_numpy(a) for a in (target.mean, target.scale, target.place)
-        )
-        self._config = config
-
-    def forward(self, inputs: dict[str, Tensor], lengths: Tensor, items: Tensor) -> Tensor:
-        """The loss of items (B,) whose padded texts or lower states are ``inputs``."""
-        longest = next(iter(inputs.values())).shape[1]
-        mask = torch.arange(longest) < lengths[:, None]
-        state = self.upper(**inputs, attention_mask=mask.long()).last_hidden_state
-        vector = (pooled(state, lengths, causal=True) - self._mean) / self._scale
-        found: Tensor = self.head(vector)
-        if self._config.objective == "regression":
-            return (found - self._place[items]).square().sum(1).mean()
-        likeness = normalize(found, dim=1) @ normalize(self._place, dim=1).T
-        return cross_entropy(likeness / self._config.temperature, items)
+    products = np.zeros((len(texts),) * 2, np.float32) if beside is None else beside
+    chosen = tuple(texts[i] for i in kept)
+    return Target(chosen, place[kept], vectors[kept], products[np.ix_(kept, kept)])

@@ -51,6 +51,11 @@ class ColdSplit:
         pairs = np.unique(np.stack([dataset.user, dataset.item], 1).astype(np.int64), axis=0)
         return cls._of(pairs, len(dataset.users), np.arange(len(dataset.items)), seed)
 
+    @classmethod
+    def validation(cls, dataset: Dataset, seed: int) -> ColdSplit:
+        """A split of what is warm for ``seed``: cold items to choose by, warm to learn from."""
+        return cls.draw(dataset, seed).nested(1000 + seed)
+
     def nested(self, seed: int) -> ColdSplit:
         """The same of the warm part alone: where everything is chosen that may be chosen."""
         users = np.repeat(np.arange(len(self.history)), np.diff(self.history.indptr))

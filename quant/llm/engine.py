@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,23 +18,29 @@ import torch.distributed as dist
 
 from recfabric.errors import ConfigError, DataError
 from recfabric.quant.llm import models
-from recfabric.quant.llm.align import AlignConfig, Aligner, Target
+from recfabric.quant.llm.align import AlignConfig, Target
 from recfabric.quant.llm.layers import Network
+from recfabric.quant.llm.objectives import Aligner, ClosedForm
 from recfabric.quant.progress import Progress
 
 STATES, CURVE, ADAPTERS = "states", "curve.jsonl", "adapters"
+TOGETHER = 16  # texts of like length that go through the model at once
 
 
-def default_settings(config: AlignConfig, *, zero: int = 1) -> dict[str, Any]:
+def default_settings(config: AlignConfig, *, zero: int = 1, ranks: int = 1) -> dict[str, Any]:
     """DeepSpeed's configuration where none is given: ZeRO ``zero``, bfloat16 where the CPU has it.
 
-    ``zero_force_ds_cpu_optimizer``: off, for PyTorch's own optimiser is good enough and needs no
-    compiler.
+    A rank's share of a batch is cut into equal parts of at most ``TOGETHER`` texts.
     """
     if zero not in (0, 1, 2, 3):
         raise ConfigError(f"A ZeRO stage of {zero} is not 0, 1, 2 or 3.")
+    share, rest = divmod(config.batch, ranks)
+    if rest:
+        raise ConfigError(f"A batch of {config.batch} cannot be shared by {ranks} ranks alike.")
+    micro = next(n for n in range(min(TOGETHER, share), 0, -1) if share % n == 0)
     return {
         "train_batch_size": config.batch,
+        "train_micro_batch_size_per_gpu": micro,
         "bf16": {"enabled": models.has_bfloat16()},
         "zero_optimization": {"stage": zero},
         "gradient_clipping": 1.0,
@@ -56,7 +63,11 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def _completed(settings: Mapping[str, Any], config: AlignConfig) -> dict[str, Any]:
-    """What the engine needs beside what the user wrote; ``auto`` counts as not written."""
+    """What the engine needs beside what the user wrote; ``auto`` counts as not written.
+
+    ``zero_force_ds_cpu_optimizer``: off, for PyTorch's own optimiser is good enough and needs no
+    compiler.
+    """
     found = {k: v for k, v in settings.items() if v != "auto"}
     sizes = ("train_batch_size", "train_micro_batch_size_per_gpu")
     if not any(name in found for name in sizes):
@@ -118,6 +129,12 @@ class _Run:
     def _rank(self) -> int:
         return dist.get_rank()
 
+    @property
+    def closed_form(self) -> ClosedForm | None:
+        """The objective, when it remembers the items' vectors."""
+        found = self.engine.module.objective
+        return found if isinstance(found, ClosedForm) else None
+
     def batches(self, done: int) -> Iterator[tuple[int, list[int]]]:
         """(step, items of the whole batch) from ``done`` on; the same for any number of ranks."""
         size, count = int(self.engine.train_batch_size()), len(self.target.texts)
@@ -128,15 +145,21 @@ class _Run:
                 order = np.concatenate([order, rng.permutation(count)])
             batch, order = order[:size], order[size:]
             if step >= done:
-                yield step, batch.tolist()
+                yield step, sorted(batch.tolist(), key=lambda i: len(self.network.tokens[i]))
 
     def step(self, step: int, batch: list[int], folder: Path) -> None:
-        """One update; rank 0 notes the loss over all ranks, seconds and memory."""
-        begin = time.perf_counter()
+        """One update; rank 0 notes the loss over all ranks, its seconds and memory.
+
+        ``seconds``: by the clock; ``cpu``: of this process, all threads.
+        """
+        begin, cpu = time.perf_counter(), time.process_time()
         if not self.scheduled:
             self._set_rate(step)
         micro, ranks = int(self.engine.train_micro_batch_size_per_gpu()), dist.get_world_size()
         own = batch[self._rank :: ranks]
+        closed = self.closed_form
+        if closed:
+            closed.begin(batch)
         total = torch.zeros(1)
         for low in range(0, len(own), micro):
             items = own[low : low + micro]
@@ -146,9 +169,12 @@ class _Run:
             self.engine.step()
             total += loss.detach().float() * len(items) / len(batch)
         dist.all_reduce(total)
+        if closed:
+            closed.end(batch)
         if self._rank == 0:
             note = {"step": step, "loss": round(float(total), 6), "ranks": ranks}
-            note |= {"seconds": round(time.perf_counter() - begin, 4), "peak_mb": _peak_mb()}
+            note |= {"seconds": round(time.perf_counter() - begin, 4)}
+            note |= {"cpu": round(time.process_time() - cpu, 4), "peak_mb": _peak_mb()}
             with (folder / CURVE).open("a") as file:
                 file.write(json.dumps(note) + "\n")
 
@@ -159,11 +185,14 @@ class _Run:
             group["lr"] = self.config.rate * share
 
     def save(self, folder: Path, done: int, key: str) -> None:
-        """A state to resume from, then the adapter; ``latest`` names the last whole state."""
+        """A state to resume from, then the adapter; ``latest`` names the last whole state.
+
+        Earlier states go, of which full fine-tuning's weigh a gigabyte.
+        """
         self.engine.save_checkpoint(
             str(folder / STATES),
             tag=f"step{done}",
-            client_state={"done": done, "key": key},
+            client_state={"done": done, "key": key} | self._memory(),
             exclude_frozen_parameters=True,
         )
         import deepspeed
@@ -171,8 +200,12 @@ class _Run:
         tuned = [p for p in self.network.upper.parameters() if p.requires_grad]
         with deepspeed.zero.GatheredParameters(tuned, modifier_rank=None):
             if self._rank == 0:
+                _keep_one(folder / STATES, f"step{done}")
                 _write_adapter(folder / ADAPTERS / f"step{done}", self.network, self.config)
         dist.barrier()
+
+    def _memory(self) -> dict[str, Any]:
+        return {"memory": self.closed_form.memory} if self.closed_form else {}
 
     def resume(self, folder: Path, key: str) -> int:
         """Steps that are done already; raises ConfigError for the state of another training."""
@@ -189,7 +222,16 @@ class _Run:
             raise ConfigError(
                 f"{folder} holds the state of another training; choose another place."
             )
+        if self.closed_form:
+            self.closed_form.memory = state["memory"]
         return int(state["done"])
+
+
+def _keep_one(states: Path, tag: str) -> None:
+    if (states / "latest").read_text().strip() == tag:
+        for old in states.glob("step*"):
+            if old.name != tag:
+                shutil.rmtree(old)
 
 
 def _write_adapter(folder: Path, network: Network, config: AlignConfig) -> None:

@@ -72,6 +72,11 @@ class TextReader:
         return np.concatenate(parts)
 
     @property
+    def characters(self) -> int:
+        """Of a text that are looked at; the rest is left out."""
+        return CHARACTERS * self.config.longest
+
+    @property
     def about(self) -> TextModel:
         """What a map must know of the model; loads it."""
         self.load()
@@ -128,7 +133,7 @@ class TextReader:
 
         assert self._loaded is not None
         tokenizer, network, causal = self._loaded
-        head = text[: CHARACTERS * self.config.longest]
+        head = text[: self.characters]
         prompt = liked(head, self.noun) if causal else head
         with torch.inference_mode():
             ids, lengths = padded(tokenise(tokenizer, [prompt], self.config.longest))

@@ -97,7 +97,8 @@ class TextMap:
     def featurise(self, texts: Sequence[str], vectors: Sequence[Matrix]) -> Matrix:
         """float32 (M, F) of texts and each model's vectors (M, E) of them."""
         blocks = [_attributes(texts, self.labels, self.years)]
-        centres = np.split(self.means, np.cumsum([v.shape[1] for v in vectors])[:-1])
+        ends = np.cumsum([v.shape[1] for v in vectors], dtype=np.int64)
+        centres = np.split(self.means, ends)[:-1]
         for model, one, centre in zip(self.models, vectors, centres, strict=True):
             pieces = np.split(one, model.blocks, axis=1), np.split(centre, model.blocks)
             blocks += [_unit(v, middle) for v, middle in zip(*pieces, strict=True)]

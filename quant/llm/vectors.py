@@ -155,22 +155,27 @@ def shorten(network: Any, depth: float) -> None:  # noqa: ANN401
     network.norm = torch.nn.Identity()
 
 
-def merge_adapter(network: Any, folder: Path, config: EncoderConfig) -> Any:  # noqa: ANN401
-    """The network with an adapter's weights added (LoRA) or put in (full fine-tuning)."""
+def read_adapter(folder: Path) -> dict[str, Any]:
+    """What an adapter belongs to: model, identity, depth, lora; raises DataError."""
     try:
         about = json.loads((folder / "adapter.json").read_text())
-        belongs = (about["identity"], about["depth"]), bool(about["lora"])
-    except (OSError, ValueError, KeyError) as error:
+        return {name: about[name] for name in ("model", "identity", "depth", "lora")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{folder} holds no adapter ({str(error).splitlines()[0]}); name a folder that "
             "`recfabric train llm` wrote."
         ) from None
-    if belongs[0] != (models.identity(config.model), config.depth):
+
+
+def merge_adapter(network: Any, folder: Path, config: EncoderConfig) -> Any:  # noqa: ANN401
+    """The network with an adapter's weights added (LoRA) or put in (full fine-tuning)."""
+    about = read_adapter(folder)
+    if (about["identity"], about["depth"]) != (models.identity(config.model), config.depth):
         raise ConfigError(
             f"The adapter in {folder} belongs to '{about['model']}' at depth {about['depth']}, not "
             f"to '{config.model}' at depth {config.depth}; encode with that model or train anew."
         )
-    if belongs[1]:
+    if about["lora"]:
         from peft import PeftModel
 
         with models.quiet():

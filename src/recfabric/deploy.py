@@ -13,7 +13,7 @@ from recfabric.bitstreams import boards, project
 from recfabric.bitstreams.boards import Board
 from recfabric.bitstreams.cells import Utilisation, kernel_utilisation
 from recfabric.bitstreams.hwh import write_simulated
-from recfabric.bitstreams.parts import PARTS, Part
+from recfabric.bitstreams.parts import ALL_PARTS, Part
 from recfabric.contract import Contract
 from recfabric.errors import ConfigError
 from recfabric.host.pynq_process import answer_simulated
@@ -84,11 +84,11 @@ def cells(
     target = boards.board(board)
     if not target.part:
         raise ConfigError(
-            f"The cells of {target.device} are not counted here; take a board with one of "
-            f"{', '.join(PARTS)}."
+            f"The cells of {target.device} are not counted here; let its file name one of "
+            f"{', '.join(ALL_PARTS)}."
         )
     config = target.hotpath(Contract.load(model), **(hardware or {}))
-    return kernel_utilisation(config, [target.part])[-1], PARTS[target.part]
+    return kernel_utilisation(config, [target.part])[-1], ALL_PARTS[target.part]
 
 
 def memory_bytes(contract: Contract, config: HotPathConfig) -> int:

@@ -78,8 +78,10 @@ class TextEncoder:
                 "The map from text belongs to another model than the tables in use; serve the "
                 "contract folder that holds both."
             )
-        vectors = [reader.read(texts) for reader in self._readers]
-        weights = self.map.weights(self.map.featurise(texts, vectors))
+        longest = max((reader.characters for reader in self._readers), default=None)
+        heads = [text[:longest] for text in texts]
+        vectors = [reader.read(heads) for reader in self._readers]
+        weights = self.map.weights(self.map.featurise(heads, vectors))
         return ItemRows(**self.map.rows(weights, self.contract))
 
 

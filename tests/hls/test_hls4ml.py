@@ -17,7 +17,7 @@ from hls4ml.utils.config import create_config
 
 from recfabric.contract import Contract
 from recfabric.errors import ConfigError, RequestError, ToolMissingError
-from recfabric.hls.hls4ml import layers, project
+from recfabric.hls.hls4ml import backend, project
 from recfabric.hls.hls4ml.csim import CSimulation, compile_project
 from recfabric.hls.hls4ml.project import HlsConfig
 from recfabric.kernels.attention.model import attend
@@ -96,11 +96,11 @@ def test_a_planted_fault_is_found_and_its_layer_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, header: str, right: str, wrong: str, layer: str
 ) -> None:
     headers = tmp_path / "nnet_utils"
-    shutil.copytree(layers.HEADERS, headers)
+    shutil.copytree(backend.HEADERS, headers)
     text = (headers / header).read_text()
     assert text.count(right) == 1
     (headers / header).write_text(text.replace(right, wrong))
-    monkeypatch.setattr(layers, "HEADERS", headers)
+    monkeypatch.setattr(backend, "HEADERS", headers)
     contract = random_contract(**(EDGED if layer == "scatter" else SHAPES[0]), seed=5)
     try:
         simulation = CSimulation(contract, HlsConfig(max_seen=256, k=20))
@@ -110,12 +110,12 @@ def test_a_planted_fault_is_found_and_its_layer_named(
         assert said.startswith(f"The layer '{layer}' is the first that differs")
     finally:
         monkeypatch.undo()
-        layers.register()
+        backend.register()
 
 
 def graph_of(nodes: list[dict[str, object]], inputs: list[str], folder: Path) -> ModelGraph:
     """A user's own hls4ml model that names RecFabric's layers."""
-    layers.register()
+    backend.register()
     settings = create_config(output_dir=str(folder), project_name="mine", backend="Vitis")
     settings["HLSConfig"] = {
         "Model": {"Precision": "ap_fixed<8,1>", "ReuseFactor": 1, "Strategy": "Latency"},

@@ -4,6 +4,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ from recfabric.host.verify import answer_all, compare
 from recfabric.kernels.hotpath._registers import OFFSETS
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.stimulus import random_contract, random_requests
+from recfabric.quant.datasets import Dataset
+from recfabric.quant.lists import latest, take
+from recfabric.quant.splits import split
+from recfabric.requests import Requests
 from recfabric.sim import verilated
 from recfabric.sim.verilated import MemoryModel
 
@@ -68,6 +73,40 @@ def test_every_answer_of_100_users_is_equal(
     assert run.about["cycles"] > 0
     # pynq 4.0 knows the clocks of ZynqMP alone; on Zynq-7000 the 3.x releases set them.
     assert run.about["clock_mhz"] == {"pynq-z2": None, "kv260": 200.0}[name]
+
+
+def of_test_users(data: Dataset, contract: Contract) -> Requests:
+    """Of a data set's first test users, as training leaves them behind."""
+    parts = split(data)
+    users = np.flatnonzero(np.diff(parts.test.indptr))[:USERS]
+    nothing = np.zeros((USERS, 0), np.int32)
+    return Requests(
+        parts.protocol,
+        take(latest(parts.train, contract.shape.max_history), users),
+        take(parts.seen, users),
+        take(parts.test, users),
+        nothing,
+        nothing,
+    )
+
+
+def test_every_answer_of_100_test_users_of_ml100k_is_equal_and_a_wrong_weight_is_seen(
+    ml100k: Dataset, config: HotPathConfig, tmp_path: Path, pynq_python: str
+) -> None:
+    """Their histories and seen lists; the tables are random, of ml-100k's 1,682 items."""
+    contract = random_contract(items=len(ml100k.items), dim=16, heads=1, seed=12)
+    requests = of_test_users(ml100k, contract)
+    write_simulated(contract, boards.board("kv260"), config, tmp_path / "build")
+    right = answer_all(SoftDevice(config), contract, requests)
+    run = answer_simulated(tmp_path, contract, requests, memory_bytes=1 << 22)
+    row = compare(right, run.answers)
+    assert (row.requests, row.values, row.mismatches) == (USERS, USERS * 20, 0)
+    assert len(np.unique(right.rows)) > USERS
+    item = contract.tensors.item.copy()
+    item[right.rows[0, 0], 5] ^= 1
+    wrong = replace(contract, tensors=replace(contract.tensors, item=item))
+    run = answer_simulated(tmp_path, wrong, requests, memory_bytes=1 << 22)
+    assert compare(right, run.answers).mismatches > 0
 
 
 @pytest.fixture(scope="module")

@@ -190,6 +190,64 @@ def test_requests_wait_for_company_within_the_budget(contracts: list[Contract]) 
         futures[19].result(1)
 
 
+def test_a_budget_that_runs_while_the_device_is_busy_ends_all_the_same(
+    contracts: list[Contract],
+) -> None:
+    gate, asked = Gate(config(contracts[0])), queries(2)
+    options = RuntimeOptions(budget_s=0.2, depth=1, lane=LaneOptions(timeout_s=20))
+    with Runtime(contracts[0], [gate], options) as runtime:
+        gate.open.clear()
+        first = runtime.submit(asked[0])
+        while runtime.load != (0, 1):
+            threading.Event().wait(0.005)
+        second = runtime.submit(asked[1])  # its budget begins with nowhere to go
+        gate.open.set()
+        check_all([first, second], asked, contracts[0])
+
+
+def test_a_batch_wakes_the_event_loop_once(contracts: list[Contract]) -> None:
+    gate, asked, wakes = Gate(config(contracts[0])), queries(30), []
+
+    async def all_of(runtime: Runtime) -> list[Served]:
+        loop = asyncio.get_running_loop()
+        wake = loop.call_soon_threadsafe
+        loop.call_soon_threadsafe = lambda *what: wakes.append(what) or wake(*what)  # type: ignore
+        gate.open.clear()
+        futures = [asyncio.ensure_future(runtime.arequest(query)) for query in asked]
+        await asyncio.sleep(0)  # each has sent its request
+        gate.open.set()
+        return await asyncio.gather(*futures)
+
+    with Runtime(contracts[0], [gate], RuntimeOptions(depth=1)) as runtime:
+        for served, query in zip(asyncio.run(all_of(runtime)), asked, strict=True):
+            check(served, query, contracts[0])
+        assert len(wakes) == runtime.health[0].batches == 2  # the first request, then the others
+
+
+@pytest.mark.parametrize("leave", ["cancelled", "loop closed"])
+def test_an_answer_that_nobody_awaits_any_more_harms_nobody(
+    contracts: list[Contract], leave: str
+) -> None:
+    gate, asked = Gate(config(contracts[0])), queries(3)
+
+    async def give_up(runtime: Runtime) -> None:
+        task = asyncio.ensure_future(runtime.arequest(asked[1]))
+        await asyncio.sleep(0)
+        if leave == "cancelled":
+            task.cancel()
+            gate.open.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            check(await runtime.arequest(asked[2]), asked[2], contracts[0])
+
+    with Runtime(contracts[0], [gate]) as runtime:
+        gate.open.clear()
+        asyncio.run(give_up(runtime))
+        gate.open.set()
+        check(runtime.request(asked[2]), asked[2], contracts[0])
+        assert runtime.health[0].faults == 0
+
+
 class Gate(SoftDevice):
     """A soft device whose runs wait until it is opened."""
 

@@ -10,6 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from recfabric.contract import Contract
+from recfabric.errors import DeviceError
+from recfabric.host.device import Buffer, Bytes, Completion
 from recfabric.host.driver import HotPathDriver, Query
 from recfabric.host.recommender import Recommender
 from recfabric.host.rtl import RtlDevice
@@ -111,6 +113,69 @@ def test_a_bus_error_is_answered_by_the_fallback_and_the_kernel_taken_back(
         check(served, asked[7], contract)
         assert served.devices == ("rtl",)
         assert served.cycles is not None
+
+
+@pytest.mark.parametrize("region", ["item", "message"])
+def test_an_address_beyond_the_memory_is_answered_by_the_fallback(
+    contract: Contract, rtl: RtlDevice, region: str
+) -> None:
+    """The memory says DECERR where an argument's register was struck; the tables name it anew."""
+    asked = queries(12)
+    with Runtime(contract, [rtl], PATIENT) as runtime:
+        tables = runtime._lanes[0].driver._live
+        tables.arguments[region] = rtl.kernel.memory.size
+        for future, query in zip([runtime.submit(q) for q in asked], asked, strict=True):
+            check(future.result(), query, contract)
+        wait_until_up(runtime, 1)
+        assert "bus_error" in runtime.health[0].error
+        served = runtime.request(asked[7])
+        check(served, asked[7], contract)
+        assert served.devices == ("rtl",)
+
+
+class Dying(RtlDevice):
+    """Once ``dies`` is set: reset in the midst of its next run, then dead for two resets."""
+
+    dies = False
+    _dead = 0
+
+    def wait(self, timeout_s: float) -> Completion:
+        if self.dies:
+            self.dies, self._dead = False, 2
+            assert not self.kernel.run(700)  # reads are in flight
+            self.kernel.reset()
+        self._live()
+        return super().wait(timeout_s)
+
+    def write(self, buffer: Buffer, data: Bytes, offset: int = 0) -> None:
+        self._live()
+        super().write(buffer, data, offset)
+
+    def reset(self) -> None:
+        self._dead = max(0, self._dead - 1)
+        self._live()
+        super().reset()
+
+    def _live(self) -> None:
+        if self._dead:
+            raise DeviceError("The device is gone.")
+
+
+def test_a_kernel_that_dies_in_mid_request_comes_back(contract: Contract) -> None:
+    asked = queries(12)
+    rtl = Dying(HotPathConfig.for_contract(contract), memory_bytes=1 << 23)
+    with Runtime(contract, [rtl], PATIENT) as runtime:
+        rtl.dies = True
+        for future, query in zip([runtime.submit(q) for q in asked], asked, strict=True):
+            check(future.result(), query, contract)
+            assert future.result().devices == ("fallback",)
+        wait_until_up(runtime, 1)
+        for query in asked:
+            served = runtime.request(query)
+            check(served, query, contract)
+            assert served.devices == ("rtl",)
+        assert runtime.health[0].faults == 1
+    rtl.close()
 
 
 def test_a_kernel_that_was_reset_behind_the_hosts_back_is_noticed(

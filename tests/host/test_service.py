@@ -2,9 +2,12 @@
 """The HTTP service: answers of the integer model, refusals in words, no 500 whatever comes."""
 
 import json
+import select
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ from recfabric.host.recommender import Recommender
 from recfabric.host.runtime import LaneOptions, Runtime, RuntimeOptions
 from recfabric.host.service.app import create_app
 from recfabric.host.service.core import Recommendations
-from recfabric.host.service.guard import Limits
+from recfabric.host.service.guard import MAX_HEAD, Limits
 from recfabric.host.service.run import ServeOptions, runtime_options, token_of
 from recfabric.host.soft import SoftDevice
 from recfabric.kernels.hotpath.config import HotPathConfig
@@ -376,7 +379,7 @@ def test_a_soft_device_needs_no_stand_in(contract: Contract) -> None:
     given = runtime_options(
         [SoftDevice(config(contract))], timeout_s=1, device_timeout_s=1, queue=9
     )
-    assert (given.fallback, given.lane.check) == (False, False)
+    assert (given.fallback, given.lane.check, given.depth) == (False, False, 1)
 
 
 def test_the_process_answers_many_clients_and_ends(contract: Contract, tmp_path: Path) -> None:
@@ -392,3 +395,23 @@ def test_the_process_answers_many_clients_and_ends(contract: Contract, tmp_path:
     assert calm.codes == {"200": 20}
     assert 0 < calm.quantile_ms(0.5) <= calm.quantile_ms(0.99)
     assert run(many_clients(port, bodies, clients=1, requests=1)).codes == {"lost": 1}
+
+
+def test_a_head_without_end_is_cut_off(contract: Contract, tmp_path: Path) -> None:
+    """Heads within the limit on one connection as often as it likes; a longer one is refused."""
+    contract.save(tmp_path)
+    body = json.dumps({"history": ["item1"], "k": 1}) + " " * 20_000
+    headers = {"Content-Type": "application/json", "A": "b" * 20_000}
+    with running(tmp_path) as port:
+        client = HTTPConnection("127.0.0.1", port, timeout=10)
+        for _ in range(4):
+            client.request("POST", "/recommend", body, headers)
+            answer = client.getresponse()
+            assert (answer.status, len(json.loads(answer.read())["items"])) == (200, 1)
+        client.sock.sendall(b"GET /healthz HTTP/1.1\r\nA: ")
+        sent = 0
+        with suppress(OSError):
+            while sent < 64 * MAX_HEAD and not select.select([client.sock], [], [], 0.001)[0]:
+                sent += client.sock.send(b"a" * 1024)
+        assert MAX_HEAD - 1024 < sent < 64 * MAX_HEAD
+        assert client.sock.recv(1 << 16).startswith(b"HTTP/1.1 4")

@@ -323,6 +323,27 @@ async def late_queries(dut: Any) -> None:
         await bench.answers([head])
 
 
+@cocotb.test(timeout_time=200, timeout_unit="us")
+@cocotb.parametrize(late=["key", "value"])
+async def late_operands(dut: Any, late: str) -> None:
+    """Keys or values come once the head before is answered and the command behind is taken."""
+    bench = Bench(dut)
+    await start(dut)
+    rng = np.random.default_rng(13)
+    sizes = (5, bench.max_rows - 1, 7, bench.max_rows)
+    heads = [bench.random(rng, 2, n) for n in sizes]
+    for head in heads:
+        await send(bench.cmd, [head.command])
+        await send(bench.query, [pack(q, 8) for q in head.queries.tolist()])
+    for operand in ("value", "key") if late == "key" else ("key", "value"):
+        stream = bench.key if operand == "key" else bench.value
+        for head in heads:
+            rows = head.keys if operand == "key" else head.values
+            await send(stream, row_beats(rows, 8, 8 * bench.depth))
+            if operand == late:
+                await bench.answers([head])
+
+
 @cocotb.test(timeout_time=1500, timeout_unit="us")
 async def no_bubble(dut: Any) -> None:
     """Whole heads back to back: the array has a step in every cycle from head to head."""

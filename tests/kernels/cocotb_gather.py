@@ -157,7 +157,7 @@ def summing(bench: Bench, sums: Array, norm: int, shift: int) -> Request:
 DECIDING = [
     (norm, shift, [2048 + (1 << b) for b in range(11)]) for norm, shift in ((1, 12), (2048, 23))
 ]
-DECIDING += [(1 << 15, 31, [(1 << 15) + (1 << b) for b in range(7, 15)]), (1 << 15, 32, [3 << 15])]
+DECIDING += [(1 << 15, 31, [(1 << 15) + (1 << b) for b in range(15)]), (1 << 15, 32, [3 << 15])]
 DECIDING += [(1 << 15, 39, [(1 << 23) + (1 << b) for b in range(15, 23)])]
 DECIDING += [(1, 0, [1 << b for b in range(7, 13)] + [-(1 << b) - 1 for b in range(7, 13)])]
 DECIDING += [(1 << 13, 0, [1 << b for b in range(6)]), (1 << 15, 0, [1 << b for b in range(4, 24)])]

@@ -174,12 +174,14 @@ def mixture(count: int, seed: int) -> list[tuple[np.ndarray, np.ndarray, int]]:
 
 
 class Cover:
-    """Counts the cycles of situations that a test must have met."""
+    """Counts the cycles of situations that a test must have met; none in a netlist's wrapper."""
 
     def __init__(self, dut: Any) -> None:
         self.dut = dut
         self.seen = dict.fromkeys(("full", "overlap", "ahead", "turn", "waits"), 0)
-        cocotb.start_soon(self.watch())
+        self.watched = not hasattr(dut, "mutsel")  # a netlist has no such signals
+        if self.watched:
+            cocotb.start_soon(self.watch())
 
     async def watch(self) -> None:
         d, seen = self.dut, self.seen
@@ -240,7 +242,7 @@ async def a_batch_overlaps_and_is_exact(dut: Any, stall: float) -> None:
         requests = mixture(many, seed)
         assert await b.run(b.put_batch(requests)) == 0
         b.compare_batch(requests, {})
-    if stall == 0.0:
+    if stall == 0.0 and cover.watched:
         assert all(cover.seen[name] for name in ("full", "overlap", "ahead", "waits")), cover.seen
     await b.set("mode", 0)
     await b.check(*lists(np.random.default_rng(5), 7, 9), 5)

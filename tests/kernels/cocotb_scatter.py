@@ -187,6 +187,27 @@ async def rounding_and_saturation(dut: Any) -> None:
     await bench.check(requests)
 
 
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+async def one_bit_below_a_half(dut: Any) -> None:
+    """Three quarters become 1, whichever bit it is that stands below the half, alone."""
+    bench = Bench(dut)
+    await start(dut)
+    row = bench.slots(1)[None]
+    requests = [bench.fixed(row, 3, 1 << bit, bit + 2) for bit in range(16)]
+    requests += [bench.fixed(row, 3 << more, 1 << 15, 17 + more) for more in range(1, 6)]
+    await bench.check(requests)
+
+
+@cocotb.test(timeout_time=400, timeout_unit="us")
+async def one_bit_beyond_the_catalogue(dut: Any) -> None:
+    """A target of one bit above the array's, whichever, is none."""
+    bench = Bench(dut)
+    await start(dut)
+    bits = np.arange(bench.size.bit_length() - 1, 24)
+    rows = np.repeat((1 << bits)[:, None], bench.edges, 1)
+    await bench.check([bench.fixed(part, 1) for part in np.array_split(rows, 4)])
+
+
 @cocotb.test(timeout_time=400, timeout_unit="us")
 async def unused_slots_and_targets_beyond_the_catalogue(dut: Any) -> None:
     """The last item and the first one that is none; the largest target; a slot of weight 0."""

@@ -198,6 +198,21 @@ async def every_lane_alone(dut: Any) -> None:
 
 
 @cocotb.test(timeout_time=800, timeout_unit="us")
+@cocotb.parametrize(terms=[8, 32768])
+async def one_lane_has_the_best(dut: Any, terms: int) -> None:
+    """All results are of one lane, in turn: every place of its list, ties and near misses."""
+    bench = Bench(dut)
+    await start(dut)
+    rng = np.random.default_rng(10)
+    n = 24 * bench.lanes
+    for lane in range(min(bench.lanes, 4)):
+        mine = np.arange(n) % bench.lanes == lane
+        await bench.check(
+            *(by_terms(bench, np.where(mine, rng.integers(0, terms, n), -9)) for _ in range(4))
+        )
+
+
+@cocotb.test(timeout_time=800, timeout_unit="us")
 async def scores_one_bit_apart(dut: Any) -> None:
     """Two scores that differ in one bit, either first, of either sign, in any two lanes."""
     bench = Bench(dut)
@@ -227,10 +242,10 @@ async def every_bit_of_a_seen_row(dut: Any) -> None:
     for bit in range((n - 1).bit_length(), 32):
         row = bit % n
         seen = np.array([row, row + (1 << bit)])
-        await bench.check(
-            by_terms(bench, np.arange(n), seen=seen), by_terms(bench, np.arange(n), seen=seen[1:])
-        )
-        bench.put(by_terms(bench, np.arange(n), seen=seen[::-1]))
+        terms = np.where(np.arange(n) == row, n, np.arange(n))  # it would be the best one
+        for rows in (seen, seen[1:]):  # apart: a request clears the error of the one before
+            await bench.check(by_terms(bench, terms, seen=rows))
+        bench.put(by_terms(bench, terms, seen=seen[::-1]))
         for user in range(bench.users):
             await bench.get(user)
         assert int(dut.error_o.value) == (1 << bench.users) - 1
@@ -243,13 +258,18 @@ async def counts_of_every_size(dut: Any) -> None:
     await start(dut)
     few = 2 * bench.lanes
     for bit in range(few.bit_length(), 24):
-        for items, seen in ((1 << bit, 0), (few, 1 << bit)):
-            if seen >> 16:
-                continue
-            request = by_terms(bench, np.arange(few), seen=np.arange(2) if seen else NONE)
+        one = 1 << bit
+        waits = [(one, 0, None), (one + few, 0, None)]
+        waits += [(few, one, user) for user in range(bench.users)] if bit < 16 else []
+        for items, seen, user in waits:
+            request = by_terms(bench, np.arange(few))
+            if user is not None:  # the list of this user alone is what does not come
+                lists = [np.arange(2) if u == user else NONE for u in range(bench.users)]
+                request = replace(request, seen=tuple(lists))
             bench.put(request)
-            word = bench.k_max << 8 | seen << 16 | items << 32
-            bench.inputs["cmd"].queues[0][0] = pack([word] * bench.users, 64)
+            counts = [seen if u == user else 0 for u in range(bench.users)]
+            words = [bench.k_max << 8 | count << 16 | items << 32 for count in counts]
+            bench.inputs["cmd"].queues[0][0] = pack(words, 64)
             await ClockCycles(dut.clk_i, few * bench.beats + 5 * bench.k_max + 40)
             assert bench.out.empty() and not int(dut.m_axis_result_tvalid.value)
             assert not int(dut.s_axis_cmd_tready.value)
@@ -309,6 +329,36 @@ async def long_seen_list(dut: Any) -> None:
     rng = np.random.default_rng(5)
     r = bench.random(rng, n, min(7, bench.k_max), 0.95)
     await bench.check(r, r)
+
+
+@cocotb.test(timeout_time=400, timeout_unit="us")
+async def full_store(dut: Any) -> None:
+    """A seen row in every group, more than can be stored, all there before the first item."""
+    bench = Bench(dut)
+    await start(dut)
+    stored = int(dut.MaxSeen.value)
+    n = min(2 * stored + 6, 200) * bench.lanes
+    seen = np.arange(0, n, bench.lanes)
+    terms = np.arange(n) % 50 + np.where(np.arange(n) % bench.lanes, 0, 100)
+    item = bench.inputs["item"]
+    item.paused[:] = [True] * item.count
+    r = by_terms(bench, terms, seen=seen)
+    bench.put(r)
+    await ClockCycles(dut.clk_i, 2 * len(seen) + 40)
+    item.paused[:] = [False] * item.count
+    assert await bench.answers(r) == r.answers()
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+async def long_catalogue(dut: Any) -> None:
+    """The best rows are a long catalogue's last ones of a lane; long seen lists of any length."""
+    bench = Bench(dut)
+    await start(dut)
+    n = (1 << 15) - 2 if bench.lanes > 2 else 1 << 10
+    rows = np.arange(n)
+    for lane, count in zip(range(bench.lanes), (300, 600, 45, 1000), strict=False):
+        terms = np.where(rows % bench.lanes == lane, rows - n // 2, -32768)
+        await bench.check(by_terms(bench, terms, seen=rows[:: bench.lanes][:count]))
 
 
 @cocotb.test(timeout_time=400, timeout_unit="us")

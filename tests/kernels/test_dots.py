@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 CHECK = (HERE / "rf_dots_check.sv", HERE / "rf_dots_sweep.sv")
 PACKINGS = 5
 FAULTS = [
-    (0, Fault("rf_dots_group.sv", "ABits-1] = !a_i", "ABits-1] = a_i")),
+    (0, Fault("rf_dots_group.sv", "^ {f + 1 < Fields, ", "^ {1'b0, ")),
     (0, Fault("rf_dots_group.sv", "CarryBits] - low_q", "CarryBits] - (low_q ^ 1'b1)")),
     (1, Fault("rf_sum_tree.sv", "carry <= carries[0]", "carry <= carries[1]")),
     (1, Fault("rf_dots.sv", "<< (ABits - 1)", "<< ABits")),

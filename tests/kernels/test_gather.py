@@ -31,16 +31,17 @@ FAULTS = [
     Fault("rf_gather.sv", "job_valid_q && !job_done", "job_valid_q"),
     Fault("rf_gather.sv", "job_valid_q  <= 1'b0;", ""),
 ]
+FIRST = "(first_i || (WithMax && max_i))"
 # What changes an answer, or lets none come.
 WRONG = [
     (SMALL, Fault("rf_gather.sv", "!(busy && (empty || last))", "1'b1")),
-    (SMALL, Fault("rf_gather_lanes.sv", "first_i ? '0 : sum);\n    end\n\n", "sum);\n    end\n\n")),
+    (SMALL, Fault("rf_gather_lanes.sv", f"({FIRST} ? '0 : sum)", "sum")),
     (SMALL, Fault("rf_rescale.sv", "empty_a_q ? '0 : ", "")),
     (WEIGHTED, Fault("rf_gather.sv", "!(busy && slot_q[Stages-1].finish)", "1'b1")),
     (WEIGHTED, Fault("rf_gather.sv", "{tail.add, tail.finish} = '0", "tail.finish = '0")),
     (WEIGHTED, Fault("rf_gather_lanes.sv", "TermBits'(product_q[TermBits-1])", "'0")),
-    (WEIGHTED, Fault("rf_gather_lanes.sv", "(first_i || max_i) ? '0 : sum", "first_i ? '0 : sum")),
-    (WEIGHTED, Fault("rf_gather_lanes.sv", "max_i && !first_i && keep", "max_i && keep")),
+    (WEIGHTED, Fault("rf_gather_lanes.sv", FIRST, "first_i")),
+    (WEIGHTED, Fault("rf_gather_lanes.sv", "max_i && !first_i && sum", "max_i && sum")),
     (WEIGHTED, Fault("rf_gather_lanes.sv", "sum > value", "sum < value")),
 ]
 INT8 = st.integers(-128, 127) | st.sampled_from([-128, 127])

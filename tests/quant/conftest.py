@@ -1,28 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shared by the tests of training: data sets, a tiny language model, a private cache."""
 
-import os
 from pathlib import Path
 
 import pytest
 
-from recfabric.errors import NetworkError
-from recfabric.quant.datasets import Dataset, load_dataset
-from recfabric.quant.movielens import fetch_ml100k
 from recfabric.quant.synthetic import TASTES
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "thing", "number", *TASTES]
-
-
-@pytest.fixture(scope="session")
-def ml100k() -> Dataset:
-    """ml-100k, from the cache or fetched into it."""
-    try:
-        return load_dataset(fetch_ml100k())
-    except NetworkError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"NOT TESTED: {error}")
 
 
 @pytest.fixture

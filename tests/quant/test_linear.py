@@ -15,7 +15,7 @@ from recfabric.quant.export import export
 from recfabric.quant.fit import FitConfig, sampled
 from recfabric.quant.hybrid import Edges, scatter
 from recfabric.quant.lightgcn import adjacency
-from recfabric.quant.linear import Dense, Mixed, Sparse, smooth
+from recfabric.quant.linear import Dense, Mixed, Sparse, alike, held, smooth
 from recfabric.quant.lists import windows
 from recfabric.quant.qat import Bits
 from recfabric.quant.splits import split
@@ -51,6 +51,42 @@ def test_sparse_and_dense_compute_the_same() -> None:
     assert torch.allclose(one.sums(HISTORY), other.sums(HISTORY), atol=1e-5)
     assert torch.allclose(one.sums(HISTORY, some), other.sums(HISTORY)[:, some], atol=1e-5)
     assert not one.sums(HISTORY)[1].any()
+
+
+def test_a_sum_of_matrices_keeps_every_entry() -> None:
+    one, other = sparse()
+    target = torch.stack([one.target[:, 0], (one.target[:, 0] + 1) % ITEMS], 1)
+    target = torch.where(target == torch.arange(ITEMS)[:, None], -1, target)
+    more = Sparse(target, torch.where(target >= 0, 0.5, 0.0))
+    goal = other.plus(more).matrix
+    assert int((goal != other.matrix).sum()) == int((target >= 0).sum())
+    x = torch.eye(ITEMS)
+    assert torch.allclose(one.plus(more).times(x), goal, atol=1e-6)
+    assert torch.allclose(one.plus(more).sums(HISTORY), Dense(goal).sums(HISTORY), atol=1e-5)
+    rows = [row[row >= 0].tolist() for row in one.plus(more).target]
+    assert all(len(set(row)) == len(row) for row in rows)
+
+
+def test_alike_texts_are_near_and_count_less_where_both_are_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("recfabric.quant.linear.BLOCK", 7)
+    monkeypatch.setattr("recfabric.quant.linear.ALIKE", 3)
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(ITEMS, 5, generator=generator)
+    features[4] = 0
+    popularity = torch.arange(ITEMS)
+    near = alike(features, popularity, 10.0)
+    unit = torch.nn.functional.normalize(features)
+    cosine = (unit @ unit.T).fill_diagonal_(0).clamp(min=0)
+    for item in range(ITEMS):
+        some = near.target[item] >= 0
+        best = cosine[item].argsort(descending=True)[: int(some.sum())]
+        assert near.target[item, some].tolist() == best.tolist()
+        known = 100 / ((10 + item) * (10 + best))
+        assert torch.allclose(near.weight[item, some], cosine[item, best].square() * known)
+    assert not near.weight[4].any() and (near.target != 4).all()
+    assert (near.target[:4] >= 0).all()
 
 
 def test_scatter_counts_repeats_and_trains() -> None:
@@ -105,6 +141,12 @@ def test_rank_and_edges_give_back_what_they_can_hold() -> None:
     goal = entries + left @ right.T
     error = [float((goal - guess).norm() / goal.norm()) for guess in (found, left @ right.T)]
     assert error[0] < 0.05 < 0.5 < error[1]
+    assert torch.allclose(held(start).times(torch.eye(60)), found, atol=1e-4)
+    torch.manual_seed(0)
+    half = mixed.start(3, 4, torch.ones(60), 0.5)
+    torch.manual_seed(0)
+    whole = mixed.start(3, 4, torch.ones(60))
+    assert float(half.left.norm() / whole.left.norm()) == pytest.approx(0.5, abs=0.1)
     assert (start.target != torch.arange(60)[:, None]).all()
 
 

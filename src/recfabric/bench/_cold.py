@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from recfabric.errors import ConfigError, DataError
 from recfabric.kernels.fixed import requantise
 from recfabric.quant.datasets import Dataset
+from recfabric.quant.llm.adapt import SENTENCES, adapted_encoder
 from recfabric.quant.llm.cold import (
     LINEAR,
     ColdSplit,
@@ -31,8 +33,6 @@ from recfabric.quant.metrics import rank
 from recfabric.quant.progress import Progress, Silent
 
 MODELS = ("smollm2-135m", "gemma3-270m")
-SENTENCES = "minilm"  # the small encoder that stands beside every language model
-LM_WEIGHT = 2**0.5  # of a language model's block; its square weighs the kernel
 NORM_FRAC, SHIFT, TERM_BITS = 15, 10, 24  # of a request's multiplier 1 / sqrt(length), of its terms
 
 # The feature blocks of the whole catalogue for one split.
@@ -65,15 +65,16 @@ def bench_cold(
     seeds: Sequence[int] = range(5),
     noun: str = "",
     nested: bool = False,
-    adapters: Mapping[int, Path] | None = None,
+    adapters: Mapping[int, Sequence[Path]] | None = None,
     config: RidgeConfig | None = None,
     progress: Progress | None = None,
 ) -> list[ColdRow]:
     """A row for each feature set, the yardsticks first.
 
-    ``adapters``: of the first model, a folder for each seed, trained on that seed's warm items
-    alone; ``nested``: choose among configurations on cold items drawn from the warm ones, and never
-    look at the others. Raises DataError for a data set without texts.
+    ``adapters``: of one model, those of each seed's training that read nothing but what is warm in
+    the seed's validation split; which of them, or none, is chosen on that split; ``nested``: choose
+    among configurations on cold items drawn from the warm ones, and never look at the others.
+    Raises DataError for a data set without texts.
     """
     if dataset.texts is None:
         raise DataError(f"The data set '{dataset.name}' has no item texts; bring a .item file.")
@@ -81,26 +82,21 @@ def bench_cold(
         raise ConfigError("No seed to measure; name at least one.")
     if nested and adapters:
         raise ConfigError(
-            "The adapters have read the warm items that a nested split judges on; leave out one "
-            "of the two."
+            "The adapters are chosen on the cold items that a nested split judges on; leave out "
+            "one of the two."
         )
     progress, config = progress or Silent(), config or RidgeConfig()
-    draw = _nested if nested else ColdSplit.draw
+    draw = ColdSplit.validation if nested else ColdSplit.draw
     splits = {seed: draw(dataset, seed) for seed in seeds}
     sets = _feature_sets(dataset.texts, models, noun, progress)
     if adapters:
-        adapted = _adapted(dataset.texts, models[0], noun, adapters, progress)
-        sets[f"+ {models[0]}, adapted"] = _with_language_model(dataset.texts, adapted, progress)
+        sets |= _adapted_sets(dataset, noun, adapters, config, progress)
     rows = [_random(splits)]
     with progress.task("cold items", len(sets)) as advance:
         for name, blocks in sets.items():
             rows.append(_row(name, blocks, splits, config))
             advance(1)
     return rows
-
-
-def _nested(dataset: Dataset, seed: int) -> ColdSplit:
-    return ColdSplit.draw(dataset, seed).nested(1000 + seed)
 
 
 def _feature_sets(
@@ -115,46 +111,64 @@ def _feature_sets(
     sets[f"+ {SENTENCES}, texts shuffled"] = _shuffled(sets[f"+ {SENTENCES}"])
     for model in models:
         vectors = encode([liked(t, noun) for t in texts], EncoderConfig(model), progress=progress)
-        sets[f"+ {model}"] = _with_language_model(texts, _frozen(vectors), progress)
+        sets[f"+ {model}"] = _with_language_model(texts, vectors, progress)
         sets[f"+ {model}, texts shuffled"] = _shuffled(sets[f"+ {model}"])
     return sets
 
 
-def _frozen(vectors: npt.NDArray[np.float32]) -> Callable[[ColdSplit], npt.NDArray[np.float32]]:
-    return lambda split: vectors
-
-
 def _with_language_model(
-    texts: Sequence[str],
-    vectors: Callable[[ColdSplit], npt.NDArray[np.float32]],
-    progress: Progress,
+    texts: Sequence[str], vectors: npt.NDArray[np.float32], progress: Progress
 ) -> Blocks:
+    return lambda split: language_model_blocks(texts, vectors, split, progress)
+
+
+def language_model_blocks(
+    texts: Sequence[str], vectors: npt.NDArray[np.float32], split: ColdSplit, progress: Progress
+) -> list[Matrix]:
     """Attributes, the small encoder, and a language model's mean and last states."""
-    plain = attributes(texts)
     sentences = encode(texts, EncoderConfig(SENTENCES), progress=progress)
-
-    def blocks(split: ColdSplit) -> list[Matrix]:
-        mean, last = np.split(vectors(split), 2, axis=1)
-        both = [block(part, split.warm) * LM_WEIGHT / 2**0.5 for part in (mean, last)]
-        return [plain, block(sentences, split.warm), *both]
-
-    return blocks
+    both = [block(part, split.warm) for part in np.split(vectors, 2, axis=1)]
+    return [attributes(texts), block(sentences, split.warm), *both]
 
 
-def _adapted(
-    texts: Sequence[str],
-    model: str,
+def _adapted_sets(
+    dataset: Dataset,
     noun: str,
-    adapters: Mapping[int, Path],
+    adapters: Mapping[int, Sequence[Path]],
+    config: RidgeConfig,
     progress: Progress,
-) -> Callable[[ColdSplit], npt.NDArray[np.float32]]:
-    prompts = [liked(text, noun) for text in texts]
+) -> dict[str, Blocks]:
+    """The model as it was before, with each seed's last adapter, and with the one chosen."""
+    assert dataset.texts is not None
+    texts, prompts = dataset.texts, [liked(text, noun) for text in dataset.texts]
+    before = replace(adapted_encoder(next(iter(adapters.values()))[0]), adapter=None)
 
-    def vectors(split: ColdSplit) -> npt.NDArray[np.float32]:
-        config = EncoderConfig(model, adapter=str(adapters[split.seed]))
-        return encode(prompts, config, progress=progress)
+    def read(adapter: Path | None) -> Blocks:
+        encoder = before if adapter is None else adapted_encoder(adapter)
+        vectors = encode(prompts, encoder, progress=progress)
+        return _with_language_model(texts, vectors, progress)
 
-    return vectors
+    steps: dict[int, dict[str, Blocks]] = {}
+    chosen: dict[int, str] = {}
+    for seed, folders in adapters.items():
+        steps[seed] = {"frozen": read(None)} | {f.name: read(f) for f in folders}
+        split = ColdSplit.validation(dataset, seed)
+        quality = {n: kernel_ndcg(b, split, config) for n, b in steps[seed].items()}
+        chosen[seed] = max(quality, key=lambda name: quality[name])
+    name = f"+ {before.model}"
+    counted = ", ".join(f"{n} x{c}" for n, c in Counter(chosen.values()).items())
+    sets: dict[str, Blocks] = {
+        f"{name} to {before.depth:.2f}": lambda split: steps[split.seed]["frozen"](split),
+        f"{name}, adapted": lambda split: list(steps[split.seed].values())[-1](split),
+        f"{name}, chosen ({counted})": lambda split: steps[split.seed][chosen[split.seed]](split),
+    }
+    shuffled = _shuffled(sets[f"{name}, adapted"])
+    return sets | {f"{name}, adapted, texts shuffled": shuffled}
+
+
+def kernel_ndcg(blocks: Blocks, split: ColdSplit, config: RidgeConfig) -> float:
+    """NDCG@10 of a feature set by the kernel, in floats."""
+    return split.ndcg(text_edges(kernel(blocks(split), config.sharpness), split, config))
 
 
 def _shuffled(blocks: Blocks) -> Blocks:
@@ -224,10 +238,10 @@ def record(rows: Sequence[ColdRow], dataset: Dataset, config: RidgeConfig) -> di
 
 def table(rows: Sequence[ColdRow]) -> str:
     """Mean and standard deviation over the seeds, a line a row."""
-    lines = [f"{'NDCG@10, cold items only':<36} {'linear':>13} {'kernel':>13} {'int8 edges':>13}"]
+    lines = [f"{'NDCG@10, cold items only':<48} {'linear':>13} {'kernel':>13} {'int8 edges':>13}"]
     for row in rows:
         cells = (
             f"{np.mean(v):.4f} ± {np.std(v):.3f}" for v in (row.linear, row.kernel, row.integer)
         )
-        lines.append(f"{row.name:<36} " + " ".join(f"{cell:>13}" for cell in cells))
+        lines.append(f"{row.name:<48} " + " ".join(f"{cell:>13}" for cell in cells))
     return "\n".join(lines)

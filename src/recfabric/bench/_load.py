@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import selectors
 import time
 from collections import Counter
@@ -18,10 +19,14 @@ _PATIENCE_S = 30.0
 
 @dataclass
 class Outcome:
-    """Status codes by count, ``lost`` for what had none, and seconds of each answer."""
+    """Status codes by count, ``lost`` for what had none, and seconds of each answer.
+
+    ``late``: seconds from when each request of an open loop was due to when it was sent.
+    """
 
     codes: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
     wall_s: float = 0.0
 
     @property
@@ -32,6 +37,10 @@ class Outcome:
     def quantile_ms(self, q: float) -> float:
         """Milliseconds that a share of the answers took at most."""
         return float(np.quantile(self.seconds, q)) * 1e3
+
+    def late_ms(self, q: float) -> float:
+        """Milliseconds that a share of the requests was late at most."""
+        return float(np.quantile(self.late, q)) * 1e3
 
 
 class Client:
@@ -74,13 +83,22 @@ class Client:
 
 
 def run(load: Coroutine[Any, Any, Outcome]) -> Outcome:
-    """Run a load in an event loop whose timers are exact: epoll's are rounded up to 1 ms."""
+    """Run a load in an event loop whose timers are exact."""
     with asyncio.Runner(loop_factory=_exact_loop) as runner:
         return runner.run(load)
 
 
+class _ExactSelector(selectors.EpollSelector):
+    """Epoll whose time-out is not rounded up to a millisecond: select waits for epoll itself."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout > 0:
+            select.select([self.fileno()], [], [], timeout)
+        return super().select(0)
+
+
 def _exact_loop() -> asyncio.AbstractEventLoop:
-    return asyncio.SelectorEventLoop(selectors.SelectSelector())
+    return asyncio.SelectorEventLoop(_ExactSelector())
 
 
 async def closed_loop(
@@ -115,6 +133,7 @@ async def open_loop(
 
     async def one(due: float, body: bytes) -> None:
         client = idle.pop() if idle else Client(port)
+        outcome.late.append(time.perf_counter() - due)
         outcome.codes[await client.post(body)] += 1
         outcome.seconds.append(time.perf_counter() - due)
         idle.append(client)

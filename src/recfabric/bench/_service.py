@@ -41,7 +41,11 @@ _PACE_S = 0.002
 @dataclass(frozen=True)
 class ServiceResult:
     """Milliseconds and rates; ``load``, ``crowd``: status codes of the open loop and of the
-    clients at once."""
+    clients at once.
+
+    ``idle``: the same load on an application that does nothing, ``late``: how long after it was due
+    a request to the service was sent: what the load generator and the machine have in the figures.
+    """
 
     items: int
     bare_p50_ms: float
@@ -50,6 +54,10 @@ class ServiceResult:
     rate: float
     p50_ms: float
     p99_ms: float
+    idle_p50_ms: float
+    idle_p99_ms: float
+    late_p50_ms: float
+    late_p99_ms: float
     load: dict[str, int]
     crowd: dict[str, int]
 
@@ -81,6 +89,9 @@ class ServiceResult:
             f"bare device      p50 {self.bare_p50_ms:7.2f} ms  p99 {self.bare_p99_ms:7.2f} ms\n"
             f"service          p50 {self.p50_ms:7.2f} ms  p99 {self.p99_ms:7.2f} ms  at "
             f"{self.rate:.0f} requests/s, half of {self.saturation:.0f}\n"
+            f"no application   p50 {self.idle_p50_ms:7.2f} ms  p99 {self.idle_p99_ms:7.2f} ms  at "
+            "the same rate: HTTP and the load itself\n"
+            f"sent late by     p50 {self.late_p50_ms:7.2f} ms  p99 {self.late_p99_ms:7.2f} ms\n"
             f"added            p50 {self.added_p50_ms:7.2f} ms  p99 {self.added_p99_ms:7.2f} ms  "
             f"(limits {P50_MS:g} and {P99_MS:g})\n"
             f"open loop        {self.load}\n"
@@ -103,6 +114,8 @@ def measure(folder: Path | None, *, seconds: float = 10.0) -> ServiceResult:
             full = run(closed_loop(port, bodies, clients=64, seconds=seconds / 2))
             half = full.rate / 2
             load = run(open_loop(port, bodies, rate=half, seconds=seconds))
+        with idle() as port:
+            nothing = run(open_loop(port, bodies, rate=half, seconds=seconds / 2))
         with running(folder, "--queue", str(_QUEUE)) as port:
             crowd = run(many_clients(port, bodies, clients=CLIENTS, requests=25))
     return ServiceResult(
@@ -113,6 +126,10 @@ def measure(folder: Path | None, *, seconds: float = 10.0) -> ServiceResult:
         rate=half,
         p50_ms=load.quantile_ms(0.5),
         p99_ms=load.quantile_ms(0.99),
+        idle_p50_ms=nothing.quantile_ms(0.5),
+        idle_p99_ms=nothing.quantile_ms(0.99),
+        late_p50_ms=load.late_ms(0.5),
+        late_p99_ms=load.late_ms(0.99),
         load=dict(load.codes),
         crowd=dict(crowd.codes),
     )
@@ -121,15 +138,28 @@ def measure(folder: Path | None, *, seconds: float = 10.0) -> ServiceResult:
 @contextmanager
 def running(folder: Path, *arguments: str) -> Iterator[int]:
     """A service on a free port of loopback, ready; gives the port. Raises DeviceError."""
+    main = "from recfabric.cli import main; raise SystemExit(main())"
     port = free_port()
-    command = [sys.executable, "-c", "from recfabric.cli import main; raise SystemExit(main())"]
+    with _process(port, "-c", main, "serve", str(folder), "--port", str(port), *arguments):
+        yield port
+
+
+@contextmanager
+def idle() -> Iterator[int]:
+    """An application that does nothing, on the service's own HTTP server; gives the port."""
+    port = free_port()
+    with _process(port, "-m", "recfabric.bench._idle", str(port)):
+        yield port
+
+
+@contextmanager
+def _process(port: int, *arguments: str) -> Iterator[None]:
     process = subprocess.Popen(
-        [*command, "serve", str(folder), "--port", str(port), *arguments],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        [sys.executable, *arguments], env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
     try:
         _await(port, process)
-        yield port
+        yield
     finally:
         process.terminate()
         process.wait(20)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,16 +33,40 @@ def add(commands: Commands) -> None:
         "--deepspeed", type=Path, metavar="FILE", help="DeepSpeed's own JSON instead"
     )
     train.add_argument("--full", action="store_true", help="fine-tune every weight, no LoRA")
-    train.add_argument("--objective", help="contrastive or regression")
+    train.add_argument("--objective", help="ridge, regression or contrastive")
+    train.add_argument("--depth", type=float, help="share of the layers that are run")
+    train.add_argument("--tuned", type=float, help="share of those that get LoRA, from the top")
     train.add_argument("--rank", type=int, help="of LoRA (8)")
     train.add_argument("--steps", type=int)
     train.add_argument("--batch", type=int, help="items a step, over all ranks")
     train.add_argument("--rate", type=float)
+    train.add_argument("--save", type=int, help="steps between two adapters (and states)")
     train.add_argument("--seed", type=int)
     train.add_argument(
-        "--cold", type=int, metavar="SEED", help="leave out the cold items of this seed"
+        "--cold",
+        type=int,
+        metavar="SEED",
+        help="leave out this seed's cold items and those to choose the adapter by",
     )
     train.set_defaults(run=_train)
+
+    against = what.add_parser("compare", help="LoRA beside full fine-tuning, on validation items")
+    _data_options(against)
+    against.add_argument("--out", type=Path, default=OUT / "compare", help="goes on if begun there")
+    against.add_argument("--model", help="smollm2-135m, gemma3-270m, or a name or folder")
+    against.add_argument("--objective", help="ridge, regression or contrastive, for both")
+    against.add_argument("--depth", type=float, help="share of the layers that are run")
+    against.add_argument("--tuned", type=float, help="share of those that get LoRA, from the top")
+    against.add_argument("--rank", type=int, help="of LoRA (8)")
+    against.add_argument("--batch", type=int, help="items a step, for both")
+    against.add_argument("--steps", type=int, help="of LoRA")
+    against.add_argument("--rate", type=float, help="of LoRA")
+    against.add_argument("--save", type=int, help="steps between two measurements")
+    against.add_argument("--full-steps", type=int, help="of full fine-tuning (as many as LoRA's)")
+    against.add_argument("--full-rate", type=float, default=1e-4, help="its learning rate (1e-4)")
+    against.add_argument("--cold", type=int, default=0, metavar="SEED", help="of the items (0)")
+    against.add_argument("--seed", type=int)
+    against.set_defaults(run=_compare)
 
     cold = commands.add_parser("cold", help="NDCG@10 on items nobody has met, five seeds")
     _data_options(cold)
@@ -54,7 +79,7 @@ def add(commands: Commands) -> None:
         "--adapters",
         type=Path,
         metavar="FOLDER",
-        help="seed0, seed1 ... of `llm train --cold SEED`, for the first model",
+        help="seed0, seed1 ... of `llm train --cold SEED`; which step is chosen on warm items",
     )
     cold.add_argument("--json", type=Path, metavar="FILE", help="where the rows go")
     cold.set_defaults(run=_cold)
@@ -74,8 +99,9 @@ def _noun(options: argparse.Namespace) -> str:
 def _align_config(options: argparse.Namespace) -> AlignConfig:
     from recfabric.quant.llm.align import AlignConfig
 
-    names = ("model", "full", "objective", "rank", "steps", "batch", "rate", "seed")
-    given = {name: getattr(options, name) for name in names}
+    names = ["model", "full", "objective", "depth", "tuned", "rank"]
+    names += ["steps", "batch", "rate", "save", "seed"]
+    given = {name: getattr(options, name, None) for name in names}
     return AlignConfig(**{name: value for name, value in given.items() if value is not None})
 
 
@@ -91,23 +117,46 @@ def _train(options: argparse.Namespace) -> int:
     settings = (
         read_settings(options.deepspeed)
         if options.deepspeed
-        else default_settings(config, zero=options.zero)
+        else default_settings(config, zero=options.zero, ranks=options.ranks)
     )
     dataset: Dataset = open_data(options.data, progress)
-    texts, history = material(dataset, _noun(options), cold=options.cold)
+    found = material(dataset, _noun(options), cold=options.cold, progress=progress)
     done = adapt(
         config,
-        texts,
-        history,
+        found.prompts,
+        found.history,
         options.out,
+        beside=found.beside,
         ranks=options.ranks,
         settings=settings,
         progress=progress,
     )
     first, last = done.curve[0], done.curve[-1]
     print(f"loss {first['loss']:.4f} to {last['loss']:.4f} in {len(done.curve)} steps")
-    print(f"{done.seconds:.1f} s in updates, {last['peak_mb']} MB at most in rank 0")
+    print(f"{done.cpu:.1f} CPU-seconds in updates, {last['peak_mb']} MB at most in rank 0")
     print(f"adapter: {done.folder}")
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from recfabric.demo import open_data, training_extra, write_json
+
+    with training_extra():
+        from recfabric.bench._adapt import compare, table
+        from recfabric.quant.progress import Terminal
+
+    progress, lora = Terminal(), _align_config(options)
+    full = replace(lora, full=True, rate=options.full_rate, steps=options.full_steps or lora.steps)
+    record = compare(
+        open_data(options.data, progress),
+        (lora, full),
+        options.out,
+        cold=options.cold,
+        noun=_noun(options),
+        progress=progress,
+    )
+    write_json(options.out / "compare.json", record)
+    print(table(record))
     return 0
 
 

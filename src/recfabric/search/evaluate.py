@@ -14,6 +14,7 @@ import numpy as np
 
 from recfabric.bitstreams.area import Area, coefficients, estimate
 from recfabric.bitstreams.boards import Board, board
+from recfabric.bitstreams.parts import PARTS
 from recfabric.builds import locked
 from recfabric.contract import Contract
 from recfabric.errors import ConfigError, ContractError, RecFabricError
@@ -99,7 +100,7 @@ class Evaluator:
     def board(self) -> Board:
         """The board; raises ConfigError where its part's cells are not known."""
         found = board(self.board_name)
-        if not found.part:
+        if found.part not in PARTS:
             raise ConfigError(f"No cells are known for {found.title}; choose kv260 or pynq-z2.")
         return found
 

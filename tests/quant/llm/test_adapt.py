@@ -12,7 +12,7 @@ from recfabric.errors import ConfigError, DataError, NetworkError, RecFabricErro
 from recfabric.quant.datasets import Dataset
 from recfabric.quant.llm import engine
 from recfabric.quant.llm.adapt import Adapted, adapt, find_adapters, material
-from recfabric.quant.llm.align import AlignConfig, item_factors
+from recfabric.quant.llm.align import OBJECTIVES, AlignConfig, item_factors
 from recfabric.quant.llm.launch import RankError
 from recfabric.quant.llm.vectors import EncoderConfig, encode
 from recfabric.requests import Ragged
@@ -31,7 +31,7 @@ def _losses(done: Adapted) -> list[float]:
 
 
 @pytest.mark.parametrize("full", [False, True])
-@pytest.mark.parametrize("objective", ["contrastive", "regression"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
 def test_it_learns_and_the_encoder_takes_it(
     small: AlignConfig, things: Things, tmp_path: Path, objective: str, full: bool
 ) -> None:
@@ -44,16 +44,17 @@ def test_it_learns_and_the_encoder_takes_it(
 
 
 def test_the_real_model_on_one_rank_and_on_two(ml100k: Dataset, tmp_path: Path) -> None:
-    texts, history = material(ml100k, "film", cold=0)
-    few = Ragged.of([lists[lists < 32] for lists in history])
     config = AlignConfig(batch=8, steps=3, save=3, factors=8, rate=2e-3)
     # float32: Adam's first step is near the gradient's sign, which bfloat16's noise turns.
-    settings = engine.default_settings(config, zero=2) | {"bf16": {"enabled": False}}
+    settings = engine.default_settings(config, zero=2, ranks=2) | {"bf16": {"enabled": False}}
     try:
-        one = adapt(config, texts[:32], few, tmp_path / "one", settings=settings)
+        found = material(ml100k, "film", cold=0)
+        few = Ragged.of([lists[lists < 32] for lists in found.history])
+        given = {"beside": found.beside[:32, :32], "settings": settings}
+        one = adapt(config, found.prompts[:32], few, tmp_path / "one", **given)
     except NetworkError as error:
         pytest.skip(f"NOT TESTED: {error}")
-    two = adapt(config, texts[:32], few, tmp_path / "two", ranks=2, settings=settings)
+    two = adapt(config, found.prompts[:32], few, tmp_path / "two", ranks=2, **given)
     assert [note["ranks"] for note in two.curve] == [2, 2, 2]
     assert _losses(one) == pytest.approx(_losses(two), rel=1e-3)
     assert len(set(_losses(one))) == 3
@@ -185,6 +186,8 @@ def test_what_cannot_be_learned(small: AlignConfig, things: Things, tmp_path: Pa
         adapt(replace(small, model="minilm"), *things, tmp_path / "b")
     with pytest.raises(ConfigError, match="LoRA finds no nothing"):
         adapt(replace(small, targets=("nothing",)), *things, tmp_path / "c")
+    with pytest.raises(ConfigError, match="13 of 24 items leaves too few"):
+        adapt(replace(small, objective="ridge", batch=13), *things, tmp_path / "e")
     with pytest.raises(RecFabricError, match="65 ranks"):
         adapt(small, *things, tmp_path / "d", ranks=65)
     with pytest.raises(DataError, match="holds no adapter"):

@@ -125,7 +125,7 @@ def test_data_without_text_or_interactions(ml100k: Dataset) -> None:
 
     with pytest.raises(DataError, match="no item texts"):
         bench_cold(replace(ml100k, texts=None))
-    with pytest.raises(ConfigError, match="have read the warm items"):
-        bench_cold(ml100k, nested=True, adapters={0: Path("seed0")})
+    with pytest.raises(ConfigError, match="are chosen on the cold items"):
+        bench_cold(ml100k, nested=True, adapters={0: [Path("seed0")]})
     with pytest.raises(DataError, match="0 items have at least 5"):
         ColdSplit.draw(replace(ml100k, user=ml100k.user[:4], item=ml100k.item[:4]), 0)

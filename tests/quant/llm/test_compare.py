@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The closed form as an objective; LoRA beside full fine-tuning; adapters chosen or left out."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from recfabric.bench import _adapt, _cold
+from recfabric.errors import ConfigError
+from recfabric.quant.datasets import Dataset
+from recfabric.quant.llm.adapt import find_adapters, material
+from recfabric.quant.llm.align import AlignConfig, target_of
+from recfabric.quant.llm.cold import ColdSplit, RidgeConfig, kernel, text_edges
+from recfabric.quant.llm.objectives import ClosedForm
+from recfabric.requests import Ragged
+
+
+def test_the_closed_form_is_the_edges_own() -> None:
+    """Its loss is the error of places told by ``text_edges`` from the items outside the batch."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(12, 6)).astype(np.float32)
+    place = rng.normal(size=(12, 3)).astype(np.float32)
+    other = rng.normal(size=(12, 4)).astype(np.float32)
+    texts = tuple(str(i) for i in range(12))
+    objective = ClosedForm(target_of(texts, vectors, place, kernel([other], 0.0)), AlignConfig())
+    batch = [2, 7, 11]
+    objective.begin(batch)
+    loss = objective(torch.from_numpy(vectors[batch]), torch.tensor(batch))
+
+    warm = np.setdiff1d(np.arange(12), batch)
+    split = ColdSplit(0, warm, np.array(batch), Ragged.of([[0]]), Ragged.of([[0]]))
+    halves = [half - half.mean(0) for half in np.split(vectors, 2, axis=1)]
+    blocks = [half / np.linalg.norm(half, axis=1, keepdims=True) for half in halves]
+    recipe = replace(RidgeConfig(), smoothing=0.0)
+    edges = text_edges(kernel([other, *blocks], recipe.sharpness), split, recipe)
+    expected = np.square(edges.T @ place[warm] - place[batch]).sum(1).mean()
+    assert loss.item() == pytest.approx(expected, rel=1e-4)
+
+
+def _small(ml100k: Dataset) -> Dataset:
+    """The first 120 films and 90 users."""
+    assert ml100k.texts is not None
+    kept = (ml100k.user < 90) & (ml100k.item < 120)
+    return replace(
+        ml100k,
+        users=ml100k.users[:90],
+        items=ml100k.items[:120],
+        user=ml100k.user[kept],
+        item=ml100k.item[kept],
+        texts=ml100k.texts[:120],
+    )
+
+
+def test_nothing_to_choose_by_is_learned_from(ml100k: Dataset) -> None:
+    dataset = _small(ml100k)
+    outer, inner = ColdSplit.draw(dataset, 0), ColdSplit.validation(dataset, 0)
+    found = material(dataset, "film", cold=0)
+    assert dataset.texts is not None
+    learned = set(found.prompts)
+    whole = material(dataset, "film").prompts
+    unseen = {whole[i] for i in np.r_[outer.cold, inner.cold]}
+    assert not learned & unseen and learned | unseen == set(whole)
+    assert found.beside.shape == (len(inner.warm),) * 2
+
+
+def test_lora_beside_full_fine_tuning(ml100k: Dataset, tiny_causal: Path, tmp_path: Path) -> None:
+    dataset = _small(ml100k)
+    lora = AlignConfig(str(tiny_causal), depth=1.0, tuned=0.5, batch=8, steps=4, save=2, factors=4)
+    full = replace(lora, full=True, steps=2)
+    out = tmp_path / "seed0"
+    record = _adapt.compare(dataset, (lora, full), out, noun="film")
+    assert json.dumps(record)
+    assert [point["step"] for point in record["lora"]["curve"]] == [2, 4]
+    assert [point["step"] for point in record["full"]["curve"]] == [2]
+    assert record["lora"]["cpu"] > record["lora"]["curve"][0]["cpu"] > 0
+    assert min(record[name]["peak_mb"] for name in ("lora", "full")) > 100
+    assert "LoRA" in _adapt.table(record)
+    frozen, last = record["frozen"], record["lora"]["curve"][-1]
+    assert frozen["error"] != last["error"]
+    with pytest.raises(ConfigError, match="one model and depth"):
+        _adapt.compare(dataset, (lora, lora), out)
+
+    # The same adapters among which `recfabric cold --adapters` chooses.
+    (out / "adapters").symlink_to(out / "lora" / "adapters")
+    adapters = find_adapters(tmp_path, [0])
+    assert [folder.name for folder in adapters[0]] == ["step2", "step4"]
+    rows = {r.name: r for r in _cold.bench_cold(dataset, models=(), seeds=[0], adapters=adapters)}
+    ndcg = {"frozen": frozen["ndcg"]}
+    ndcg |= {f"step{point['step']}": point["ndcg"] for point in record["lora"]["curve"]}
+    (chosen,) = (name for name in rows if "chosen" in name)
+    best = max(ndcg, key=lambda name: ndcg[name])
+    assert chosen == f"+ {tiny_causal}, chosen ({best} x1)"
+    assert f"+ {tiny_causal}, adapted, texts shuffled" in rows
+
+
+def test_what_was_reached() -> None:
+    def point(cpu: float, ndcg: float, error: float) -> dict[str, float]:
+        return {"cpu": cpu, "ndcg": ndcg, "ndcg_alone": 0.1, "error": error}
+
+    record = {
+        "frozen": point(0, 0.30, 0.9),
+        "lora": {"curve": [point(10, 0.31, 0.8), point(20, 0.33, 0.79)]},
+        "full": {"curve": [point(50, 0.32, 0.7), point(100, 0.31, 0.75)]},
+    }
+    found = _adapt.reached(record, "ndcg")
+    assert (found["share"], found["lora_cpu"], found["full_cpu"]) == (0.4, 20, 50)
+    assert found["gain"] == pytest.approx(0.02)
+    assert _adapt.reached(record, "error")["share"] is None  # 0.79 is never 0.7
+    assert _adapt.reached(record, "ndcg_alone")["share"] is None  # nothing gained, nothing reached
+
+
+def test_the_error_of_edges() -> None:
+    """User 0 met items 0 and 1 and likes cold item 1; user 1 met item 1 and likes cold item 0."""
+    edges = np.array([[0.5, 0.0], [0.0, 1.0]], np.float32)
+    history, targets = Ragged.of([[0, 1], [1]]), Ragged.of([[1], [0]])
+    split = ColdSplit(0, np.arange(2), np.arange(2, 4), history, targets)
+    assert _adapt.ridge_error(edges, split) == pytest.approx((0.25 + 0 + 1 + 1) / 2)
