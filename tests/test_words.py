@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recfabric.bench._words import measure
 from recfabric.cli import main
 from recfabric.cli.serve import _encoder
 from recfabric.contract import Contract
@@ -323,3 +324,12 @@ def test_the_commands(
     assert served._readers[0]._loaded is not None
     about = json.loads((folder / "contract.json").read_text())
     assert about["sha256"] == served.map.contract
+
+
+def test_the_benchmark_counts_who_was_asked(folder: Path, tmp_path: Path) -> None:
+    result = measure(folder, requests=5)
+    assert (result.plain_calls, result.models) == (0, ("minilm",))
+    assert result.text_calls == 25  # warm-up included
+    Contract.load(folder).save(tmp_path)
+    with pytest.raises(ConfigError, match=r"holds no text\.npz"):
+        measure(tmp_path)
