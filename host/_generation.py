@@ -15,6 +15,7 @@ from recfabric.contract import Contract
 from recfabric.errors import ConfigError, DeviceError, RequestError
 from recfabric.host.catalogue import Catalogue
 from recfabric.host.driver import Answer, Failed, HotPathDriver, Query
+from recfabric.host.items import check_text
 from recfabric.host.soft import SoftDevice
 from recfabric.kernels.hotpath.config import HotPathConfig
 
@@ -67,11 +68,14 @@ class Generation:
             raise RequestError(
                 f"k is {query.k} but must be 1 to {config.k_max} on this device; change k."
             )
-        history = _rows("history", query.history, shape.max_history, shape.items)
+        if query.text is not None:
+            check_text(query.text, self.contract)
+        longest = shape.max_history - (query.weight if query.text is not None else 0)
+        history = _rows("history", query.history, longest, shape.items)
         seen = _rows("seen list", query.seen, config.max_seen, shape.items)
         if len(seen) > 1 and not (seen[1:] > seen[:-1]).all():
             raise RequestError("The seen list is not strictly ascending; sort it, each row once.")
-        return Query(history, seen, int(query.k))
+        return Query(history, seen, int(query.k), query.text, query.weight)
 
 
 def cut(items: int, shards: int) -> tuple[range | None, ...]:

@@ -13,6 +13,7 @@ from recfabric.contract import Contract
 from recfabric.errors import RequestError
 from recfabric.host.device import Cycles
 from recfabric.host.driver import Answer, Query
+from recfabric.host.items import ItemRows, check_text
 from recfabric.kernels.hotpath.config import HotPathConfig
 
 
@@ -38,13 +39,19 @@ class Catalogue:
         self._rows = {token: row for row, token in enumerate(contract.tokens)}
 
     def query(
-        self, history: Sequence[str], k: int = 10, *, exclude: Sequence[str] = ()
+        self,
+        history: Sequence[str],
+        k: int = 10,
+        *,
+        exclude: Sequence[str] = (),
+        text: ItemRows | None = None,
     ) -> Query | Recommendation:
-        """A history's request in rows, or its answer where the history is empty: the popular items.
+        """A history's request in rows, or its answer where there is nothing: the popular items.
 
         The history and ``exclude`` are left out of the answer. Of a history longer than the
-        contract's limit the latest items count. Raises RequestError for an unknown item, a k
-        outside 1 and the device's limit, or more items to leave out than the device holds.
+        contract's limit the latest items count. A ``text``'s rows count as much as the history, of
+        which the latest half of the limit is then taken. Raises RequestError for an unknown item, a
+        k outside 1 and the device's limit, or more items to leave out than the device holds.
         """
         if not 1 <= k <= self.config.k_max:
             raise RequestError(
@@ -57,9 +64,14 @@ class Catalogue:
                 f"{len(seen)} items are to be left out but this device holds "
                 f"{self.config.max_seen}; shorten the history or the exclusions."
             )
+        longest = self.contract.shape.max_history
+        if text is not None:
+            check_text(text, self.contract)
+            rows = rows[max(len(rows) - longest // 2, 0) :]
+            return Query(rows, seen, k, text, weight=max(1, len(rows)))
         if not len(rows):
             return self._popular(seen, k)
-        return Query(rows[-self.contract.shape.max_history :], seen, k)
+        return Query(rows[-longest:], seen, k)
 
     def recommendation(self, answer: Answer) -> Recommendation:
         """An answer in rows as tokens; fewer than k where the catalogue has no more."""

@@ -22,12 +22,14 @@ from recfabric.host.device import (
     Device,
     Status,
 )
-from recfabric.host.tables import TableSet
+from recfabric.host.items import ItemRows
+from recfabric.host.tables import SPARE_ROWS, TableSet
 from recfabric.kernels.hotpath.batch import DESCRIPTOR, NOT_WRITTEN, RECORD, result_stride
 from recfabric.kernels.hotpath.image import check_fit
 
 Rows = npt.NDArray[np.int32]
-BATCH = 64  # requests of one run at most
+BATCH = (SPARE_ROWS - 1) // 2  # requests of one run at most: each has a spare row in both places
+ALONE = SPARE_ROWS - 1  # the spare row of a request outside batches
 _LISTS = 1 << 19  # bytes for the lists of a batch; one request's always fit
 _LINE = 64  # lists of a batch start on a whole beat of the widest port
 _TABLES_OF_A_BATCH = {"descriptor": DESCRIPTOR, "record": RECORD}
@@ -51,11 +53,17 @@ class Failed:
 
 @dataclass(frozen=True)
 class Query:
-    """A request in rows. ``history``: repeats allowed; ``seen``: strictly ascending."""
+    """A request in rows. ``history``: repeats allowed; ``seen``: strictly ascending.
+
+    ``text``: the rows of one item that is in no catalogue, such as a text's; it stands ``weight``
+    times at the history's end and is never an answer.
+    """
 
     history: npt.ArrayLike
     seen: npt.ArrayLike
     k: int
+    text: ItemRows | None = None
+    weight: int = 1
 
 
 @dataclass(frozen=True)
@@ -122,12 +130,16 @@ class HotPathDriver:
         self._fill(self._live, self.contract, self._live.scanned)
 
     def request(self, history: npt.ArrayLike, seen: npt.ArrayLike, k: int) -> Answer:
-        """The k best rows for a history (item rows, repeats allowed) without the seen ones.
+        """:meth:`ask` for a history (item rows, repeats allowed) without the seen ones."""
+        return self.ask(Query(history, seen, k))
+
+    def ask(self, query: Query) -> Answer:
+        """The k best rows for a query.
 
         ``seen`` must be strictly ascending. Raises DeviceError when the kernel reports a fault
         and DeviceTimeoutError when it does not finish.
         """
-        outcome = self._alone(Query(history, seen, k))
+        outcome = self._alone(query)
         if isinstance(outcome, Failed):
             raise self._error(outcome.status)
         return outcome
@@ -167,7 +179,7 @@ class HotPathDriver:
         stride = result_stride(self.device.config.k_max)
         end, count = 0, 0
         for query in queries[:BATCH]:
-            found = self._lists(query)
+            found = self._lists(query, slot * BATCH + count)
             if end + sum(_line(4 * len(rows)) for rows in found.values()) > len(lists):
                 break
             entry = descriptors[count]
@@ -179,6 +191,7 @@ class HotPathDriver:
                 lists[end : end + 4 * len(rows)] = rows.view(np.uint8)
                 end += _line(4 * len(rows))
             count += 1
+        self._write_texts(queries[:count], slot * BATCH)
         self.device.write(place["lists"], lists[:end])
         self.device.write(place["descriptor"], descriptors[:count].view(np.uint8))
         self.device.write(place["record"], _fresh_records(count))
@@ -188,7 +201,8 @@ class HotPathDriver:
         """Start a prepared batch; nothing may be running."""
         place = self._slots[batch.slot]
         at = {name: place[name].address for name in ("descriptor", "record")}
-        self._start({"mode": MODE_BATCH, "count": len(batch.queries)} | at)
+        rows = self._known_rows(batch.queries)
+        self._start({"mode": MODE_BATCH, "count": len(batch.queries)} | at | rows)
 
     def collect(self, batch: Prepared, timeout_s: float | None = None) -> list[Answer | Failed]:
         """Wait for a launched batch and read its outcomes, one for each query.
@@ -221,11 +235,13 @@ class HotPathDriver:
         return given
 
     def _alone(self, query: Query) -> Answer | Failed:
-        lists = self._lists(query)
+        lists = self._lists(query, ALONE)
+        self._write_texts([query], ALONE)
         for name, rows in lists.items():
             if len(rows):
                 self.device.write(self._alone_in[name], rows.view(np.uint8))
-        completion = self._run({"mode": MODE_RUN} | self._lengths(lists, query.k))
+        arguments = self._known_rows([query]) | self._lengths(lists, query.k)
+        completion = self._run({"mode": MODE_RUN} | arguments)
         if completion.status != Status():
             return Failed(completion.status)
         raw = self.device.read(self._alone_in["result"], 8 * query.k)
@@ -238,11 +254,27 @@ class HotPathDriver:
             rows = np.where(rows < 0, rows, rows + start)
         return Answer(rows, answer[:, 1], cycles)
 
-    def _lists(self, query: Query) -> dict[str, npt.NDArray[np.uint32]]:
+    def _write_texts(self, queries: Sequence[Query], spare: int) -> None:
+        """Put the queries' texts into the spare rows from ``spare`` on, those of a slot alone."""
+        for i, query in enumerate(queries):
+            if query.text is not None:
+                self._live.write_spare(query.text, self.contract, spare + i)
+
+    def _known_rows(self, queries: Sequence[Query]) -> dict[str, int]:
+        """The argument that opens the spare rows to a run with texts."""
+        with_text = any(query.text is not None for query in queries)
+        return {"n_rows": self.contract.shape.items + SPARE_ROWS} if with_text else {}
+
+    def _lists(self, query: Query, spare: int) -> dict[str, npt.NDArray[np.uint32]]:
         lists = {
             "history": np.asarray(query.history, dtype="<u4"),
             "seen": np.asarray(query.seen, dtype="<u4"),
         }
+        if query.text is not None:
+            if query.weight < 1:
+                raise RequestError(f"A text's weight is {query.weight} but must be at least 1.")
+            row = np.full(query.weight, self.contract.shape.items + spare, "<u4")
+            lists["history"] = np.concatenate([lists["history"], row])
         limits = (self.contract.shape.max_history, self.device.config.max_seen)
         for (name, rows), limit in zip(lists.items(), limits, strict=True):
             if len(rows) > limit:
@@ -306,7 +338,8 @@ def _fresh_records(count: int) -> Bytes:
 
 def list_bytes(query: Query) -> int:
     """What a query's lists take of a batch's room, at most."""
-    return _line(4 * len(np.asarray(query.history))) + _line(4 * len(np.asarray(query.seen)))
+    history = len(np.asarray(query.history)) + (query.weight if query.text is not None else 0)
+    return _line(4 * history) + _line(4 * len(np.asarray(query.seen)))
 
 
 def _line(size: int) -> int:

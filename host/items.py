@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
@@ -13,6 +14,10 @@ import numpy.typing as npt
 from recfabric.contract import Contract, Tensors
 from recfabric.errors import RequestError
 
+NO_ENCODER = (
+    "There is no text encoder; bring a contract folder with text.npz (`recfabric export` writes it "
+    "for data with texts), or give item tokens or vectors."
+)
 _SHARED = ("norm", "fuse_weight", "fuse_bias")  # tensors that are not one row an item
 
 
@@ -21,7 +26,8 @@ class ItemRows:
     """Rows of M items in the contract's formats.
 
     ``message``, ``key``, ``value``, ``item``: integers (M, D); ``bias``, ``popularity``: (M,).
-    Tensors of a contract that are not here, such as edges, are zero for these items.
+    ``edge_item``: the rows that an item's edges lead to, ``edge_weight``: their integers,
+    (M, E) each, or both None: no edges.
     """
 
     message: npt.NDArray[np.integer[Any]]
@@ -30,16 +36,18 @@ class ItemRows:
     item: npt.NDArray[np.integer[Any]]
     bias: npt.NDArray[np.integer[Any]]
     popularity: npt.NDArray[np.integer[Any]]
+    edge_item: npt.NDArray[np.integer[Any]] | None = None
+    edge_weight: npt.NDArray[np.integer[Any]] | None = None
 
 
 class Encoder(Protocol):
-    """Turns texts into what the tables hold; used from one thread at a time."""
+    """Turns texts into what the tables hold; may be used from several threads."""
 
     def rows(self, texts: Sequence[str], contract: Contract) -> ItemRows:
-        """The rows of items that are known by their texts alone."""
+        """The rows of items that are known by their texts alone, in the contract's formats.
 
-    def history(self, text: str, contract: Contract) -> list[str]:
-        """The tokens of the items that a text asks for, as a history; most telling last."""
+        Raises RequestError for a text without a word, ConfigError for a contract of another model.
+        """
 
 
 def insert(contract: Contract, tokens: Sequence[str], rows: ItemRows) -> Contract:
@@ -71,6 +79,33 @@ def insert(contract: Contract, tokens: Sequence[str], rows: ItemRows) -> Contrac
     )
 
 
+def text_rows(encoder: Encoder | None, texts: Sequence[str], contract: Contract) -> ItemRows:
+    """The rows of texts; raises RequestError where there is no encoder or nothing to read."""
+    if encoder is None:
+        raise RequestError(NO_ENCODER)
+    if not texts:
+        raise RequestError("No text is given; give at least one.")
+    return encoder.rows(texts, contract)
+
+
+def free_tokens(contract: Contract, count: int) -> list[str]:
+    """So many names that no item of a contract has: ``new-1`` and so on."""
+    taken = set(contract.tokens)
+    unlimited = (f"new-{number}" for number in itertools.count(1))
+    return list(itertools.islice((n for n in unlimited if n not in taken), count))
+
+
+def check_text(rows: ItemRows, contract: Contract) -> None:
+    """Raises RequestError where a text's rows are not one item's in the contract's formats."""
+    for name in ("message", "key", "value"):
+        row, form = getattr(rows, name), getattr(contract.formats, name)
+        if row.shape != (1, contract.shape.dim) or not form.holds(row):
+            raise RequestError(
+                f"The text's row '{name}' is {row.shape} of {row.min()}..{row.max()} but the "
+                f"contract takes (1, {contract.shape.dim}) of {form.min}..{form.max}."
+            )
+
+
 def _fit(
     name: str,
     given: npt.NDArray[np.integer[Any]] | None,
@@ -81,6 +116,7 @@ def _fit(
     shape = (count, *table.shape[1:])
     if given is None:
         return np.zeros(shape, table.dtype)
+    given = np.asarray(given)
     limits = np.iinfo(table.dtype)
     if given.shape != shape:
         raise RequestError(f"The rows '{name}' are {given.shape} but the table takes {shape}.")

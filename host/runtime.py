@@ -26,6 +26,7 @@ from recfabric.host._generation import Generation
 from recfabric.host._lane import Lane, LaneHealth, LaneOptions
 from recfabric.host.device import Device
 from recfabric.host.driver import BATCH, Query, list_bytes
+from recfabric.host.items import Encoder, ItemRows, free_tokens, insert, text_rows
 
 __all__ = ["Generation", "LaneHealth", "LaneOptions", "Runtime", "RuntimeOptions", "Served"]
 
@@ -92,7 +93,7 @@ class Runtime:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._retired = threading.Condition(self._lock)
-        self._swapping = threading.Lock()
+        self._swapping, self._inserting = threading.Lock(), threading.Lock()
         self._former = threading.Thread(target=self._form, name="recfabric-batches", daemon=True)
         self._former.start()
 
@@ -185,6 +186,32 @@ class Runtime:
                 while self._of(old):
                     self._retired.wait()
             return new
+
+    def insert(self, tokens: Sequence[str], rows: ItemRows) -> Generation:
+        """Add items, or replace those whose token is known, under traffic; see :meth:`swap`.
+
+        Raises besides as :func:`recfabric.host.items.insert` does; on any error nothing changes.
+        """
+        with self._inserting:
+            return self.swap(insert(self._generation.contract, tokens, rows))
+
+    def add_items(
+        self, texts: Sequence[str], encoder: Encoder, tokens: Sequence[str] | None = None
+    ) -> list[str]:
+        """Add items that are known by their texts alone; gives their tokens.
+
+        ``tokens``: None for ``new-1`` and so on. See :meth:`insert`.
+        """
+        rows = text_rows(encoder, texts, self._generation.contract)
+        with self._inserting:
+            contract = self._generation.contract
+            names = free_tokens(contract, len(texts)) if tokens is None else list(tokens)
+            self.swap(insert(contract, names, rows))
+        return names
+
+    def add_item(self, text: str, encoder: Encoder, token: str | None = None) -> str:
+        """:meth:`add_items` for one."""
+        return self.add_items([text], encoder, None if token is None else [token])[0]
 
     def close(self) -> None:
         """Fail what waits, stop the threads; the devices stay open."""

@@ -30,12 +30,14 @@ from recfabric.kernels.scatter.model import unpack_edges
 from recfabric.kernels.topk.model import port_rows
 
 _TABLES = ("message", "key", "value", "bias", "weight", "edge")
+_GATHERED = ("message", "key", "value")
 _NOTHING = np.zeros(0, "<u4")
 _NO_BYTES = np.zeros(0, np.uint8)
 _FIELDS = [name for name in DESCRIPTOR.names or () if name != "reserved"]
 _NO_TIMES = (0,) * (RECORD.itemsize // 8 - 1)  # this device has no clock
 _SHIFTS = tuple(SHIFT_LIMITS)
-_DECODED_FROM = (*_TABLES, "n_items", "n_rows", *(f"{name}_shift" for name in _SHIFTS))
+_DECODED_FROM = (*_TABLES, "n_items", *(f"{name}_shift" for name in _SHIFTS))
+_FEW_ROWS = 64  # that are decoded as they are written
 
 
 class SoftDevice:
@@ -72,8 +74,8 @@ class SoftDevice:
         """Copy bytes into a buffer; a table is decoded anew at the next request."""
         check_range(buffer, offset, len(data))
         self._memory[buffer.address][offset : offset + len(data)] = data
-        if buffer.address in self._decoded_for:
-            self._model = None
+        if self._model is not None and buffer.address in self._decoded_for:
+            self._decode_rows(self._model, buffer.address, offset, len(data))
 
     def read(self, buffer: Buffer, size: int, offset: int = 0) -> Bytes:
         """Copy bytes out of a buffer."""
@@ -180,13 +182,13 @@ class SoftDevice:
             return self._model
         if self._fuse is None:
             raise DeviceError("The fuse layer's weights were never loaded (mode 1).")
-        n, whole = a["n_items"], a["n_rows"] or a["n_items"]
-        rows = {t: self._rows(t, t, whole, c.row_bytes(t)) for t in ("message", "key", "value")}
+        n = a["n_items"]
+        rows = {t: self._rows(t, t, self._room(t), c.row_bytes(t)) for t in _GATHERED}
         rows["item"] = np.empty((n, c.dim), np.int8)
         shares = port_rows(n, ports=c.scan_ports, lanes=c.port_lanes)
         for name, share in zip(share_names(c), shares, strict=True):
             rows["item"][share] = self._rows(name, "item", len(share), c.dim * c.item_bits // 8)
-        edge_item, edge_weight = self._edges(whole)
+        edge_item, edge_weight = self._edges(self._room("edge") if c.edges else 1)
         self._model = HotPath(
             **rows,
             edge_item=edge_item,
@@ -199,6 +201,34 @@ class SoftDevice:
         )
         self._decoded_for = places
         return self._model
+
+    def _room(self, table: str) -> int:
+        """The rows that a gathered table's memory holds, with those that no item has."""
+        row_bytes = self._row_bytes(table)
+        return len(self._memory[self._arguments[table]]) // row_bytes
+
+    def _row_bytes(self, table: str) -> int:
+        return self.config.edge_row_bytes if table == "edge" else self.config.row_bytes(table)
+
+    def _decode_rows(self, model: HotPath, address: int, offset: int, size: int) -> None:
+        """Bring a write of few whole rows of gathered tables into the decoded ones; else forget."""
+        tables = dict(zip(self._decoded_for[: len(_TABLES)], _TABLES, strict=True))
+        name = tables.get(address, "")
+        if name not in (*_GATHERED, "edge"):
+            self._model = None
+            return
+        row_bytes = self._row_bytes(name)
+        first, last = offset // row_bytes, (offset + size) // row_bytes
+        if offset % row_bytes or size % row_bytes or last - first > _FEW_ROWS:
+            self._model = None
+            return
+        raw = self._memory[address][offset : offset + size].reshape(last - first, row_bytes)
+        if name == "edge":
+            words = raw.view("<u4")
+            model.edge_item[first:last], model.edge_weight[first:last] = unpack_edges(words)
+        else:
+            bits = getattr(self.config, f"{name}_bits")
+            getattr(model, name)[first:last] = unpack_rows(raw, bits, self.config.dim)
 
     def _edges(self, count: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]]:
         """Targets and weights of the items' edges: (N, config.edges) each."""

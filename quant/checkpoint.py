@@ -32,7 +32,7 @@ PARTS = ("train", "valid", "test")
 class Checkpoint:
     """A trained model, the split it was trained on, the items' names and the run's record.
 
-    ``users``: their names, or none in a folder of before they were kept.
+    ``users``: their names, ``texts``: of the items; none in a folder of before they were kept.
     """
 
     model: QuantHybrid
@@ -40,6 +40,7 @@ class Checkpoint:
     items: tuple[str, ...]
     record: Mapping[str, Any]
     users: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
 
     def save(self, out: Path) -> None:
         """Write the run folder; its files appear together when all are written."""
@@ -63,7 +64,10 @@ class Checkpoint:
             with np.load(run / "split.npz", allow_pickle=False) as a:
                 lists = {p: Ragged(a[f"{p}_indptr"], a[f"{p}_values"]) for p in PARTS}
                 items = tuple(a["items"].tolist())
-                users = tuple(a["users"].tolist()) if "users" in a.files else ()
+                users, texts = (
+                    tuple(a[name].tolist()) if name in a.files else ()
+                    for name in ("users", "texts")
+                )
                 split = Split(protocol=str(a["protocol"]), items=len(items), **lists)
         except FileNotFoundError as error:
             raise DataError(
@@ -73,7 +77,7 @@ class Checkpoint:
             raise DataError(
                 f"The run folder {run} is damaged ({str(error).splitlines()[0]}); train again."
             ) from None
-        return cls(model, split, items, record, users)
+        return cls(model, split, items, record, users, texts)
 
 
 def _pack(model: QuantHybrid) -> dict[str, Any]:
@@ -104,6 +108,8 @@ def _arrays(checkpoint: Checkpoint) -> dict[str, Any]:
     arrays: dict[str, Any] = {"protocol": split.protocol, "items": np.array(checkpoint.items)}
     if checkpoint.users:
         arrays["users"] = np.array(checkpoint.users)
+    if checkpoint.texts:
+        arrays["texts"] = np.array(checkpoint.texts)
     for part in PARTS:
         lists: Ragged = getattr(split, part)
         arrays |= {f"{part}_indptr": lists.indptr, f"{part}_values": lists.values}

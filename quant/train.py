@@ -187,7 +187,9 @@ def _finish(job: _Job, floating: _Floating, out: Path) -> TrainResult:
         "chosen": floating.chosen.record,
         "validation": {"float": floating.curve, "qat": curve},
     }
-    Checkpoint(model, job.split, job.dataset.items, record, job.dataset.users).save(out)
+    dataset = job.dataset
+    texts = dataset.texts or ()
+    Checkpoint(model, job.split, dataset.items, record, dataset.users, texts).save(out)
     return TrainResult(out, rows, dict(job.seconds))
 
 

@@ -17,15 +17,12 @@ from recfabric.errors import (
 )
 from recfabric.host._generation import Generation
 from recfabric.host.catalogue import Recommendation
-from recfabric.host.items import Encoder, ItemRows, insert
+from recfabric.host.items import Encoder, ItemRows, text_rows
 from recfabric.host.runtime import Runtime
 from recfabric.host.service.models import Answered, Ask, Inserted, Insertion, NewItem, Vectors
 from recfabric.requests import Requests
 
 _TABLES = ("message", "key", "value", "item", "bias", "popularity")
-NO_ENCODER = (
-    "This service has no text encoder; give a history of item tokens, or items by their vectors."
-)
 
 
 @dataclass(frozen=True)
@@ -69,10 +66,11 @@ class Recommendations:
 
     async def recommend(self, ask: Ask) -> Answered:
         """Answer a request; raises RecFabricError where it cannot be answered."""
-        history, exclude = await self._history(ask)
+        history, exclude = self._history(ask)
+        text = await self._text(ask)
         while True:
             generation = self.runtime.generation
-            asked = generation.catalogue.query(history, ask.k, exclude=exclude)
+            asked = generation.catalogue.query(history, ask.k, exclude=exclude, text=text)
             if isinstance(asked, Recommendation):
                 return _answered(asked, generation, ("host",))
             try:
@@ -95,13 +93,12 @@ class Recommendations:
     def _insert(self, items: Sequence[NewItem]) -> Inserted:
         old = self.runtime.generation.contract
         tokens = [item.token for item in items]
-        new = insert(old, tokens, self._rows(items))
-        added = new.shape.items - old.shape.items
-        generation = self.runtime.swap(new)
+        generation = self.runtime.insert(tokens, self._rows(items))
+        added = generation.contract.shape.items - old.shape.items
         return Inserted(
             inserted=added,
             replaced=len(tokens) - added,
-            contract=new.sha256,
+            contract=generation.contract.sha256,
             generation=generation.number,
         )
 
@@ -112,26 +109,25 @@ class Recommendations:
             return _of_vectors(given, self.runtime.generation.contract.shape.dim)
         if len(texts) != len(items) or given:
             raise RequestError("Give each item either by its vectors or, all of them, by text.")
-        if self.encoder is None:
-            raise RequestError(NO_ENCODER)
-        return self.encoder.rows(texts, self.runtime.generation.contract)
+        return text_rows(self.encoder, texts, self.runtime.generation.contract)
 
-    async def _history(self, ask: Ask) -> tuple[Sequence[str], Sequence[str]]:
+    async def _text(self, ask: Ask) -> ItemRows | None:
+        """The rows of a request's text; a request without one calls no encoder."""
+        if ask.text is None:
+            return None
+        contract = self.runtime.generation.contract
+        return await asyncio.to_thread(text_rows, self.encoder, [ask.text], contract)
+
+    def _history(self, ask: Ask) -> tuple[Sequence[str], Sequence[str]]:
         """A request's history and the items to leave out besides."""
-        given = [n for n in ("history", "user", "text") if getattr(ask, n) is not None]
-        if len(given) != 1:
-            raise RequestError(
-                f"{' and '.join(given) or 'Nothing'} is given; give one of history, user and text."
-            )
+        if ask.user is not None and ask.history is not None:
+            raise RequestError("A history and a user are given; give one of them.")
+        if ask.user is None and ask.history is None and ask.text is None:
+            raise RequestError("Nothing is given; give a history, a user or a text.")
         if ask.user is not None:
             user = self.users.find(ask.user)
             return user.history, (*user.seen, *ask.exclude)
-        if ask.text is None:
-            return ask.history or (), ask.exclude
-        if self.encoder is None:
-            raise RequestError(NO_ENCODER)
-        contract = self.runtime.generation.contract
-        return await asyncio.to_thread(self.encoder.history, ask.text, contract), ask.exclude
+        return ask.history or (), ask.exclude
 
 
 def _of_vectors(given: Sequence[Vectors], dim: int) -> ItemRows:

@@ -36,12 +36,18 @@ class _Model(BaseModel):
 
 
 class Ask(_Model):
-    """A request: a history of item tokens, a user of the contract's requests, or a text."""
+    """A request: a history of item tokens or a user of the contract's requests, a text, or both."""
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra=_one_of("history", "user", "text")
-        | {"examples": [{"history": ["50", "172", "181"], "k": 10}]},
+        json_schema_extra={
+            "anyOf": [{"required": [name]} for name in ("history", "user", "text")],
+            "not": {"required": ["history", "user"]},
+            "examples": [
+                {"history": ["50", "172", "181"], "k": 10},
+                {"history": ["50"], "text": "a dark comedy about chess"},
+            ],
+        },
     )
 
     history: Annotated[list[Token], Field(max_length=MAX_HISTORY)] | SkipJsonSchema[None] = Field(
@@ -51,7 +57,7 @@ class Ask(_Model):
         None, description="a user whose history the contract brings"
     )
     text: Text | SkipJsonSchema[None] = Field(
-        None, description="what is wanted in words; needs a text encoder"
+        None, description="what is wanted in words, alone or with a history; needs a text encoder"
     )
     exclude: Annotated[list[Token], Field(max_length=MAX_HISTORY)] = Field(
         default_factory=list, description="items to leave out besides the history"

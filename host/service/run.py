@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from recfabric.contract import Contract
 from recfabric.errors import ConfigError
 from recfabric.host.device import Device
+from recfabric.host.items import Encoder
 from recfabric.host.runtime import LaneOptions, Runtime, RuntimeOptions
 from recfabric.host.service.core import Recommendations
 from recfabric.host.service.guard import MAX_HEAD, Limits
@@ -92,15 +93,17 @@ def serve(
     devices: Sequence[Device],
     options: ServeOptions,
     runtime: RuntimeOptions,
+    encoder: Encoder | None = None,
 ) -> None:
     """Serve a contract until the process is told to end (SIGINT, SIGTERM).
 
-    ``requests``: of the contract's folder, whose users may be asked for by name.
+    ``requests``: of the contract's folder, whose users may be asked for by name; ``encoder``: of
+    texts.
     """
     from recfabric.host.service.app import create_app
 
     with Runtime(contract, devices, runtime) as running:
-        core = Recommendations(running, requests)
+        core = Recommendations(running, requests, encoder)
         app = create_app(core, token=options.token, limits=options.limits)
         listen(app, host=options.host, port=options.port)
 

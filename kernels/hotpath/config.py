@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from recfabric.contract import Contract, Shape
@@ -121,18 +121,21 @@ class HotPathConfig:
                 )
 
     @classmethod
-    def for_contract(cls, contract: Contract, **parameters: int) -> HotPathConfig:
+    def for_contract(cls, contract: Contract, *, room: int = 0, **parameters: int) -> HotPathConfig:
         """A netlist that fits a contract: element widths rounded up to what memory holds.
 
         Where the contract has edges, their slots are rounded up to whole beats and the array to a
-        power of two. Raises ConfigError for a catalogue that is too large for it.
+        power of two; it has ``room`` for so many more items, as far as the limit allows. Raises
+        ConfigError for a catalogue that is too large for it.
         """
         f = contract.formats
         widths = {
             f"{name}_bits": 4 if getattr(f, name).width <= 4 else 8
             for name in ("message", "key", "value", "item")
         }
-        return cls.for_shape(contract.shape, **(widths | parameters))
+        items = contract.shape.items
+        largest = max(items, min(items + room, MAX_EDGE_ITEMS))
+        return cls.for_shape(replace(contract.shape, items=largest), **(widths | parameters))
 
     @classmethod
     def for_shape(cls, shape: Shape, **parameters: int) -> HotPathConfig:

@@ -9,6 +9,8 @@ with edges has a region ``edge``: a row of 32-bit slots for each item, in whole 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -54,12 +56,8 @@ def memory_image(
     """
     check_fit(contract, config)
     t = contract.tensors
-    image = {
-        name: pack_rows(
-            getattr(t, name), getattr(config, f"{name}_bits"), config.row_bytes(name)
-        ).reshape(-1)
-        for name in ("message", "key", "value")
-    }
+    tables = {name: getattr(t, name) for name in ("message", "key", "value")}
+    image = gathered_rows(tables, (t.edge_item, t.edge_weight), config, scanned)
     item_bytes = config.dim * config.item_bits // 8
     part = slice(scanned.start, scanned.stop) if scanned else slice(None)
     items = pack_rows(t.item[part], config.item_bits, item_bytes)
@@ -72,10 +70,28 @@ def memory_image(
             t.fuse_weight, t.fuse_bias, pe=config.pe, simd=config.simd, beat_bits=config.beat_bits
         )
     ).reshape(-1)
-    if config.edges:
-        edges = _of_part(t.edge_item, t.edge_weight, scanned)
-        image["edge"] = edge_rows(*edges, config).reshape(-1).view(np.uint8)
     return {name: _whole_pages(region) for name, region in image.items()}
+
+
+def gathered_rows(
+    tables: Mapping[str, npt.NDArray[np.int8]],
+    edges: tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]],
+    config: HotPathConfig,
+    scanned: range | None = None,
+) -> dict[str, Bytes]:
+    """Rows of the tables that a history is gathered from, without padding behind the last one.
+
+    ``tables``: ``message``, ``key``, ``value``, (M, D) each; ``edges``: targets and weights,
+    (M, E) each; the result's ``edge`` is there where the netlist has edges.
+    """
+    image = {
+        name: pack_rows(table, getattr(config, f"{name}_bits"), config.row_bytes(name)).reshape(-1)
+        for name, table in tables.items()
+    }
+    if config.edges:
+        part = _of_part(*edges, scanned)
+        image["edge"] = edge_rows(*part, config).reshape(-1).view(np.uint8)
+    return image
 
 
 def _of_part(

@@ -32,6 +32,12 @@ def parts(text: str) -> tuple[str, dict[str, str]]:
     return head, {label: value for label, _, value in (one.partition(": ") for one in rest)}
 
 
+def year(head: str) -> str | None:
+    """The year in brackets at the end of an item's head; None where there is none."""
+    found = _YEAR.search(head)
+    return found[1] if found else None
+
+
 def liked(text: str, noun: str = "") -> str:
     """``text`` as the beginning of a sentence about who likes it; empty for an empty text.
 
@@ -53,7 +59,7 @@ def attributes(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     """
     heads = [parts(text) for text in texts]
     words = [{w for v in labels.values() for w in v.split()} for _, labels in heads]
-    years = [{m[1] for m in [_YEAR.search(head)] if m} for head, _ in heads]
+    years = [{y for y in [year(head)] if y} for head, _ in heads]
     labels, dates = _indicators(words), _indicators(years)
     length = np.linalg.norm(labels, axis=1, keepdims=True)
     return np.hstack([labels / np.maximum(length, 1.0), YEAR_WEIGHT * dates]).astype(np.float32)

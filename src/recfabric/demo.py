@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +21,7 @@ from recfabric.config import tool_versions
 from recfabric.contract import Contract
 from recfabric.errors import ConfigError, DataError, MissingExtraError
 from recfabric.proof import RANDOM_REQUESTS, Proof, prove
+from recfabric.words import TEXT_FILE, write_map
 
 if TYPE_CHECKING:
     from recfabric.quant.datasets import Dataset
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from recfabric.quant.train import TrainConfig
 
 ML_100K = "ml-100k"
+NOUNS = {ML_100K: "film"}  # what an item of a known data set is called
 PARTS = ("xc7z020", "xczu5ev")
 _STAMP = "inputs.sha256"
 
@@ -82,15 +84,50 @@ def _inputs(config: TrainConfig, dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def export_stage(run: Path, model: Path) -> Contract:
-    """Write the contract folder ``model`` and read it back."""
+def export_stage(
+    run: Path,
+    model: Path,
+    *,
+    words: Sequence[str] | None = None,
+    noun: str | None = None,
+    adapter: Path | None = None,
+    progress: Progress | None = None,
+) -> Contract:
+    """Write the contract folder ``model`` and read it back.
+
+    ``words``: the language models that read texts at request time (None: the training's own; an
+    empty list: none), for which ``text.npz`` is written beside the contract where the items have
+    texts; ``noun``: see :func:`recfabric.quant.llm.prompts.liked`.
+    """
     with training_extra():
+        from recfabric.quant.checkpoint import Checkpoint
         from recfabric.quant.export import export
 
         exported = export(run, model)
         reloaded = Contract.load(model)
         assert reloaded.sha256 == exported.sha256, "a contract changed on its way over the disk"
+        checkpoint = Checkpoint.load(run)
+        (model / TEXT_FILE).unlink(missing_ok=True)
+        if words is None and not any(text.strip() for text in checkpoint.texts):
+            return reloaded
+        models = [checkpoint.record["encoder"]] if words is None else words
+        if models:
+            write_map(
+                reloaded,
+                checkpoint.texts,
+                model,
+                models=models,
+                noun=NOUNS.get(checkpoint.record["data"]["name"], "") if noun is None else noun,
+                adapter=None if adapter is None else str(adapter),
+                sharpness=edge_sharpness(checkpoint.record),
+                progress=progress,
+            )
         return reloaded
+
+
+def edge_sharpness(record: Mapping[str, Any]) -> float:
+    """What a trained model's edges are times those of the linear model it started from."""
+    return float(record["config"]["start"] * record["chosen"]["sharpness"])
 
 
 def verify_stage(
@@ -200,7 +237,7 @@ def run_demo(
     with stage("train"):
         train_stage(config, dataset, out / "run", progress)
     with stage("export"):
-        export_stage(out / "run", out / "model")
+        export_stage(out / "run", out / "model", progress=progress)
     with stage("verify"):
         proof = verify_stage(out / "model", "rtl", progress, hardware=hardware)
     record = proof.record() | {"accuracy": accuracy_rows(proof), "seconds": seconds}

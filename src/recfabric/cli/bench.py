@@ -36,6 +36,11 @@ def add(commands: Commands) -> None:
     service.add_argument("--seconds", type=float, default=10.0, help="of open-loop load (10)")
     service.add_argument("--json", type=Path, metavar="FILE", help="where the result goes")
     service.set_defaults(run=_service)
+    words = what.add_parser("words", help="a request with a text beside one without")
+    words.add_argument("model", type=Path, help="a contract folder with text.npz")
+    words.add_argument("--requests", type=int, default=500, help="of each kind (500)")
+    words.add_argument("--json", type=Path, metavar="FILE", help="where the result goes")
+    words.set_defaults(run=_words)
     cost = what.add_parser("cost", help="the cost model's cycles against the RTL's")
     cost.add_argument("--count", type=int, help="configurations at random (20)")
     cost.add_argument("--seed", type=int, help="what they are drawn from")
@@ -93,6 +98,17 @@ def _service(options: argparse.Namespace) -> int:
     with Terminal().task("load", 1) as advance:
         result = measure(options.model, seconds=options.seconds)
         advance(1)
+    if options.json:
+        write_json(options.json, result.record())
+    print(result.table())
+    return 0 if result.met else 1
+
+
+def _words(options: argparse.Namespace) -> int:
+    from recfabric.bench._words import measure
+    from recfabric.demo import write_json
+
+    result = measure(options.model, requests=options.requests)
     if options.json:
         write_json(options.json, result.record())
     print(result.table())

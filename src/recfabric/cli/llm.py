@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 OUT = Path("build/llm")
-MOVIES = {"ml-100k": "film"}  # what an item of a known data set is called
 
 
 def add(commands: Commands) -> None:
@@ -92,7 +91,9 @@ def _data_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _noun(options: argparse.Namespace) -> str:
-    return str(MOVIES.get(options.data, "") if options.noun is None else options.noun)
+    from recfabric.demo import NOUNS
+
+    return str(NOUNS.get(options.data, "") if options.noun is None else options.noun)
 
 
 def _align_config(options: argparse.Namespace) -> AlignConfig:

@@ -11,6 +11,7 @@ from recfabric.contract import Contract
 from recfabric.errors import ConfigError
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.proof import BACKENDS, FUSE_LAYERS
+from recfabric.words import TextEncoder
 
 if TYPE_CHECKING:
     from recfabric.host.device import Device
@@ -45,6 +46,13 @@ def add(commands: Commands) -> None:
     export = commands.add_parser("export", help="write a trained model as a contract")
     export.add_argument("--from", dest="source", type=Path, default=DEMO / "run", metavar="RUN")
     export.add_argument("--out", type=Path, default=DEMO / "model")
+    export.add_argument(
+        "--words",
+        help="what reads texts at request time: models, with commas between (the training's; "
+        "none: no text.npz)",
+    )
+    export.add_argument("--noun", help="what an item is, such as film or game, for the prompt")
+    export.add_argument("--adapter", type=Path, help="of the last model, by `recfabric train llm`")
     export.set_defaults(run=_export)
 
     verify = commands.add_parser("verify", help="prove a backend equal to the integer model")
@@ -69,6 +77,7 @@ def add(commands: Commands) -> None:
     recommend = commands.add_parser("recommend", help="answer one request")
     recommend.add_argument("model", type=Path, help="a contract folder")
     recommend.add_argument("history", nargs="*", help="item tokens, oldest first")
+    recommend.add_argument("--text", help="what is wanted, in words, with or without a history")
     recommend.add_argument("-k", type=int, default=10)
     recommend.add_argument("--device", choices=("soft", "rtl", "pynq", "xrt"), default="soft")
     recommend.add_argument(
@@ -177,7 +186,15 @@ def _ablation(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from recfabric.demo import export_stage
 
-    contract = export_stage(options.source, options.out)
+    words = None if options.words is None else options.words.split(",")
+    contract = export_stage(
+        options.source,
+        options.out,
+        words=[] if words == ["none"] else words,
+        noun=options.noun,
+        adapter=options.adapter,
+        progress=_progress(),
+    )
     print(f"contract {contract.sha256} in {options.out}")
     return 0
 
@@ -216,7 +233,9 @@ def _recommend(options: argparse.Namespace) -> int:
 
     contract = Contract.load(options.model)
     device = _device(options.device, contract, options.bitstream)
-    answer = Recommender(contract, device).recommend(options.history, options.k)
+    encoder = None if options.text is None else TextEncoder.open(options.model, contract)
+    recommender = Recommender(contract, device, encoder=encoder)
+    answer = recommender.recommend(options.history, options.k, text=options.text)
     for item, score in zip(answer.items, answer.scores, strict=True):
         print(f"{item}\t{score:g}")
     return 0

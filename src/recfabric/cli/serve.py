@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recfabric.contract import Contract
-from recfabric.errors import MissingExtraError
+from recfabric.errors import ConfigError, MissingExtraError
+from recfabric.host.recommender import ROOM
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.requests import Requests
+from recfabric.words import TextEncoder
 
 if TYPE_CHECKING:
     from recfabric.host.device import Device
@@ -46,6 +49,12 @@ def add(commands: Commands) -> None:
         type=float,
         help="seconds of a batch on the device, before the fallback answers (1; rtl: 60)",
     )
+    command.add_argument(
+        "--words",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="load the language model that reads texts (where the folder has a text.npz)",
+    )
     command.set_defaults(run=_serve)
 
 
@@ -63,6 +72,7 @@ def _serve(options: argparse.Namespace) -> int:
         limits=Limits(body=options.max_body),
     )
     contract = Contract.load(options.model)
+    encoder = _encoder(options.model, contract, options.words)
     devices = [_device(options.device, contract) for _ in range(max(1, options.shards))]
     timeout_s, device_timeout_s = _TIMEOUTS[options.device]
     runtime = run.runtime_options(
@@ -72,19 +82,36 @@ def _serve(options: argparse.Namespace) -> int:
         queue=options.queue,
     )
     try:
-        run.serve(contract, Requests.load(options.model), devices, serve_options, runtime)
+        run.serve(contract, Requests.load(options.model), devices, serve_options, runtime, encoder)
     finally:
         for device in devices:
             device.close()
     return 0
 
 
+def _encoder(folder: Path, contract: Contract, wanted: bool | None) -> TextEncoder | None:
+    """The folder's encoder with its model loaded, so that no request waits for that."""
+    if wanted is False:
+        return None
+    try:
+        encoder = TextEncoder.open(folder, contract)
+        if encoder is None and wanted:
+            raise ConfigError(f"{folder} holds no text.npz; export the model from data with texts.")
+        if encoder is not None:
+            encoder.load()
+    except MissingExtraError as error:
+        if wanted:
+            raise
+        print(f"recfabric: texts are refused: {error}", file=sys.stderr)
+        return None
+    return encoder
+
+
 def _device(name: str, contract: Contract) -> Device:
-    config = HotPathConfig.for_contract(contract)
     if name == "soft":
         from recfabric.host.soft import SoftDevice
 
-        return SoftDevice(config)
+        return SoftDevice(HotPathConfig.for_contract(contract, room=ROOM))
     from recfabric.host.rtl import RtlDevice
 
-    return RtlDevice(config)
+    return RtlDevice(HotPathConfig.for_contract(contract))
