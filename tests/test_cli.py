@@ -3,14 +3,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from recfabric.bench._backends import compare_backends
 from recfabric.cli import main
 from recfabric.contract import Contract
 from recfabric.errors import MissingExtraError
+from recfabric.hls.hls4ml.csim import CSimulation
 from recfabric.kernels.stimulus import random_contract, random_requests
+from recfabric.quant.progress import Silent
 from recfabric.requests import Ragged, Requests
 
 
@@ -61,6 +65,30 @@ def test_verify_exits_1_on_a_single_mismatch(model: Path, tmp_path: Path) -> Non
     out = tmp_path / "verify.json"
     assert main(["verify", str(model), "--backend", "soft", "--json", str(out)]) == 1
     assert [row["mismatches"] for row in json.loads(out.read_text())["equivalence"]] == [1]
+
+
+def test_backends_stand_side_by_side_and_one_wrong_integer_shows(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered(model, wrong=0)
+    rows = compare_backends(model, Silent().task, cells=False, fuses=["rf_dense"])
+    assert [(row.backend, row.fuse) for row in rows] == [
+        ("RTL", "rf_dense"),
+        ("hls4ml, C simulation", "Dense"),
+    ]
+    assert all(row.values > 0 and row.mismatches == 0 for row in rows)
+    assert [row.kind for row in rows] == ["simulated", "declared interval"]
+    assert rows[0].cycles > rows[1].cycles >= 300  # a request alone; an item a cycle
+    answer = CSimulation.answer_all
+
+    def wrong(*given: Any, **options: Any) -> Any:
+        rows, scores = answer(*given, **options)
+        scores.flat[0] += 1
+        return rows, scores
+
+    monkeypatch.setattr(CSimulation, "answer_all", wrong)
+    rows = compare_backends(model, Silent().task, cells=False, fuses=[])
+    assert [row.mismatches for row in rows] == [1]
 
 
 @pytest.mark.parametrize("backend", ["soft", "qonnx"])

@@ -50,11 +50,16 @@ class BackendRow:
     tool: str
 
 
-def compare_backends(folder: Path, task: Task, *, cells: bool = True) -> list[BackendRow]:
-    """Every backend on the requests of a contract folder; raises as :func:`proof.prove` does."""
+def compare_backends(
+    folder: Path, task: Task, *, cells: bool = True, fuses: Sequence[str] = FUSE_LAYERS
+) -> list[BackendRow]:
+    """Every backend on the requests of a contract folder; raises as :func:`proof.prove` does.
+
+    ``fuses``: the fuse layers that RTL is simulated with.
+    """
     rows: list[BackendRow] = []
     contract = Contract.load(folder)
-    for fuse in FUSE_LAYERS:
+    for fuse in fuses:
         proof = prove(folder, "rtl", task, fuse=fuse)
         cycles = float(proof.cycles["p50"])
         rows += _rows("RTL", fuse, proof, cycles, "simulated", _cells(contract, fuse, cells))
