@@ -135,16 +135,22 @@ LINEAR = RidgeConfig(penalty=10.0, sharpness=0.0, smoothing=0.0)
 
 
 def block(vectors: npt.NDArray[Any], reference: npt.NDArray[np.int64] | None = None) -> Matrix:
-    """A feature block: centred on the rows ``reference`` (None: all), every row of length 1.
+    """A feature block: :func:`unit` rows, centred on the mean of ``reference`` (None: all)."""
+    known = np.any(vectors != 0, axis=1)
+    if reference is not None:
+        known &= np.isin(np.arange(len(known)), reference)
+    return unit(vectors, vectors[known].mean(axis=0) if known.any() else 0)
+
+
+def unit(vectors: npt.NDArray[Any], centre: npt.ArrayLike) -> Matrix:
+    """float32 (N, E): rows less ``centre``, each of length 1.
 
     A row without text (all zeros) stays zero: it is like no item.
     """
-    filled = np.any(vectors != 0, axis=1)
-    known = filled if reference is None else filled & np.isin(np.arange(len(filled)), reference)
-    centred = vectors - vectors[known].mean(axis=0) if known.any() else vectors
+    filled = np.any(vectors != 0, axis=1, keepdims=True)
+    centred = vectors - np.asarray(centre, vectors.dtype)
     length = np.linalg.norm(centred, axis=1, keepdims=True)
-    unit = np.where(filled[:, None], centred / np.maximum(length, 1e-9), 0)
-    return np.asarray(unit, np.float32)
+    return np.asarray(np.where(filled, centred / np.maximum(length, 1e-9), 0), np.float32)
 
 
 def kernel(blocks: Sequence[npt.NDArray[Any]], sharpness: float) -> Matrix:

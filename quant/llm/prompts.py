@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,27 +52,55 @@ def liked(text: str, noun: str = "") -> str:
     return f"{subject}{f' ({known})' if known else ''} is liked by people who also like"
 
 
-def attributes(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+def columns(texts: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Labelled words and years that at least two texts hold, each sorted."""
+    heads = [parts(text) for text in texts]
+    words, years = _labelled(heads), _dated(heads)
+    return _shared(words), _shared(years)
+
+
+def attributes(
+    texts: Sequence[str], known: tuple[Sequence[str], Sequence[str]] | None = None
+) -> npt.NDArray[np.float32]:
     """float32 (N, A): each item's labelled words as a unit vector, and its year, one of many.
 
     No model reads the texts: it is the yardstick for those that do. A word of one item alone has
-    no column; without labels and years A is 0.
+    no column; without labels and years A is 0. ``known``: the :func:`columns` of other texts
+    instead of these ones'; then a text without labels, such as a wish in plain words, has those
+    that it names anywhere.
     """
     heads = [parts(text) for text in texts]
-    words = [{w for v in labels.values() for w in v.split()} for _, labels in heads]
-    years = [{y for y in [year(head)] if y} for head, _ in heads]
-    labels, dates = _indicators(words), _indicators(years)
-    length = np.linalg.norm(labels, axis=1, keepdims=True)
-    return np.hstack([labels / np.maximum(length, 1.0), YEAR_WEIGHT * dates]).astype(np.float32)
+    words, years = _labelled(heads), _dated(heads)
+    names, dates = columns(texts) if known is None else known
+    if known is not None:
+        lower = {name.casefold(): name for name in names}
+        for row, (head, labels) in enumerate(heads):
+            if not labels:
+                named = re.findall(r"[\w'-]+", head.casefold())
+                words[row] = {lower[word] for word in named if word in lower}
+    table = _indicators(words, names)
+    length = np.linalg.norm(table, axis=1, keepdims=True)
+    given = [table / np.maximum(length, 1.0), YEAR_WEIGHT * _indicators(years, dates)]
+    return np.hstack(given).astype(np.float32)
 
 
-def _indicators(sets: Sequence[set[str]]) -> npt.NDArray[np.float32]:
-    """float32 (N, A): a column for each word that at least two sets hold."""
-    counts: dict[str, int] = {}
-    for one in sets:
-        for word in one:
-            counts[word] = counts.get(word, 0) + 1
-    column = {word: i for i, word in enumerate(sorted(w for w, n in counts.items() if n > 1))}
+def _labelled(heads: Sequence[tuple[str, dict[str, str]]]) -> list[set[str]]:
+    return [{w for v in labels.values() for w in v.split()} for _, labels in heads]
+
+
+def _dated(heads: Sequence[tuple[str, dict[str, str]]]) -> list[set[str]]:
+    return [{y for y in [year(head)] if y} for head, _ in heads]
+
+
+def _shared(sets: Sequence[set[str]]) -> tuple[str, ...]:
+    """What at least two sets hold, sorted."""
+    counts = Counter(word for one in sets for word in one)
+    return tuple(sorted(word for word, count in counts.items() if count > 1))
+
+
+def _indicators(sets: Sequence[set[str]], names: Sequence[str]) -> npt.NDArray[np.float32]:
+    """float32 (N, A): a column for each name, 1 where a set holds it."""
+    column = {name: i for i, name in enumerate(names)}
     table = np.zeros((len(sets), len(column)), np.float32)
     for row, one in enumerate(sets):
         table[row, [column[w] for w in one if w in column]] = 1

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from io import BytesIO
@@ -23,7 +22,8 @@ import numpy.typing as npt
 from recfabric.contract import Contract, FixedPoint
 from recfabric.errors import ConfigError, ContractError, DataError
 from recfabric.quant.fetch import write_whole
-from recfabric.quant.llm.prompts import YEAR_WEIGHT, parts, year
+from recfabric.quant.llm.cold import unit
+from recfabric.quant.llm.prompts import attributes, columns
 
 FILE = "text.npz"  # beside the contract
 VERSION = 1
@@ -96,12 +96,12 @@ class TextMap:
 
     def featurise(self, texts: Sequence[str], vectors: Sequence[Matrix]) -> Matrix:
         """float32 (M, F) of texts and each model's vectors (M, E) of them."""
-        blocks = [_attributes(texts, self.labels, self.years)]
+        blocks = [attributes(texts, (self.labels, self.years))]
         ends = np.cumsum([v.shape[1] for v in vectors], dtype=np.int64)
         centres = np.split(self.means, ends)[:-1]
         for model, one, centre in zip(self.models, vectors, centres, strict=True):
             pieces = np.split(one, model.blocks, axis=1), np.split(centre, model.blocks)
-            blocks += [_unit(v, middle) for v, middle in zip(*pieces, strict=True)]
+            blocks += [unit(v, middle) for v, middle in zip(*pieces, strict=True)]
         return np.hstack(blocks).astype(np.float32)
 
     def weights(self, features: Matrix) -> Matrix:
@@ -214,7 +214,7 @@ def fit_map(
         raise DataError("No item with a text was met in training; there is no map to fit.")
     order = np.argsort(-contract.tensors.popularity[rows].astype(np.int64), kind="stable")
     anchors = np.sort(rows[order[:ANCHORS]])
-    labels, years = _columns([texts[row] for row in anchors])
+    labels, years = columns([texts[row] for row in anchors])
     means = [v[anchors].mean(axis=0) for _, v in vectors]
     made = TextMap(
         contract=contract.sha256,
@@ -238,48 +238,3 @@ def fit_map(
 
 def _rounded(values: npt.NDArray[Any], form: FixedPoint) -> npt.NDArray[np.int64]:
     return np.asarray(np.clip(np.rint(values), form.min, form.max), np.int64)
-
-
-def _unit(vectors: Matrix, centre: Matrix) -> Matrix:
-    """Centred rows of length 1; zeros stay."""
-    filled = np.any(vectors != 0, axis=1, keepdims=True)
-    centred = np.where(filled, vectors - centre, 0)
-    length = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.asarray(centred / np.maximum(length, 1e-9), np.float32)
-
-
-def _columns(texts: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Labelled words and years that at least two texts hold."""
-    words: dict[str, int] = {}
-    dates: dict[str, int] = {}
-    for text in texts:
-        head, labels = parts(text)
-        for word in {w for value in labels.values() for w in value.split()}:
-            words[word] = words.get(word, 0) + 1
-        date = year(head)
-        if date:
-            dates[date] = dates.get(date, 0) + 1
-    kept = [tuple(sorted(n for n, count in some.items() if count > 1)) for some in (words, dates)]
-    return kept[0], kept[1]
-
-
-def _attributes(texts: Sequence[str], labels: Sequence[str], years: Sequence[str]) -> Matrix:
-    """float32 (M, labels + years), as ``prompts.attributes`` with given columns.
-
-    A text without labels, such as a wish in plain words, has those that it names anywhere.
-    """
-    column = {label: i for i, label in enumerate(labels)}
-    lower = {label.casefold(): i for i, label in enumerate(labels)}
-    date = {one: i for i, one in enumerate(years)}
-    words, dates = np.zeros((len(texts), len(labels))), np.zeros((len(texts), len(years)))
-    for row, text in enumerate(texts):
-        head, labelled = parts(text)
-        found = {column.get(w) for value in labelled.values() for w in value.split()}
-        if not labelled:
-            found = {lower.get(w) for w in re.findall(r"[\w'-]+", head.casefold())}
-        words[row, [i for i in found if i is not None]] = 1
-        met = date.get(year(head) or "")
-        if met is not None:
-            dates[row, met] = YEAR_WEIGHT
-    words /= np.maximum(np.linalg.norm(words, axis=1, keepdims=True), 1.0)
-    return np.hstack([words, dates]).astype(np.float32)
