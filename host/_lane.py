@@ -9,46 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from recfabric.errors import DeviceError, DeviceTimeoutError
 from recfabric.host._batch import Batch
 from recfabric.host._generation import Generation, answers
+from recfabric.host._resident import LaneOptions, Resident
 from recfabric.host.device import Device
-from recfabric.host.driver import Answer, HotPathDriver, Prepared
+from recfabric.host.driver import Prepared
 
 _FOREVER = 3600.0
-
-
-@dataclass(frozen=True)
-class LaneOptions:
-    """``timeout_s``: of a batch on the device; ``check``: end each batch with a known request;
-    ``retry_s``, ``retry_max_s``: pause after a recovery that failed, doubled up to the second.
-    """
-
-    timeout_s: float = 1.0
-    check: bool = True
-    retry_s: float = 0.05
-    retry_max_s: float = 10.0
-
-
-@dataclass
-class LaneHealth:
-    """What happened to a device so far.
-
-    ``up``: it answers; ``batches`` it answered; ``faults`` that took it out and ``recoveries``;
-    ``late``: batches it answered when the fallback had; ``rescued``: requests that the fallback
-    answered; ``error``: the last fault in words.
-    """
-
-    device: str
-    up: bool = True
-    batches: int = 0
-    faults: int = 0
-    late: int = 0
-    rescued: int = 0
-    recoveries: int = 0
-    error: str = ""
 
 
 @dataclass
@@ -61,7 +29,7 @@ class _Staging:
     error: Exception | None = None
 
 
-class Lane:
+class Lane(Resident):
     """Answers batches in order on a device, and from the integer model while the device is out.
 
     Only the lane's own thread touches the device. A fault, a wrong known answer or a batch beyond
@@ -72,16 +40,8 @@ class Lane:
     def __init__(
         self, shard: int, device: Device, generation: Generation, options: LaneOptions
     ) -> None:
-        self.shard, self.device, self.options = shard, device, options
-        self.health = LaneHealth(device.name)
-        self.driver = HotPathDriver(
-            device,
-            generation.contract,
-            timeout_s=options.timeout_s,
-            scanned=generation.shards[shard],
-        )
-        self._resident = self._current = generation
-        self._staged: Generation | None = None
+        super().__init__(shard, device, generation, options)
+        self._current = generation
         self._staging: _Staging | None = None
         self._queue: deque[Batch] = deque()
         self._rescue: deque[Batch] = deque()
@@ -89,7 +49,6 @@ class Lane:
         self._lock = threading.Lock()
         self._work, self._watch = threading.Condition(self._lock), threading.Condition(self._lock)
         self._closed = threading.Event()
-        self._verify()
         self._threads = [
             threading.Thread(target=target, name=f"recfabric-{name}-{shard}", daemon=True)
             for name, target in (("device", self._serve), ("rescue", self._stand_in))
@@ -229,32 +188,6 @@ class Lane:
         if staging:
             staging.ready.set()
 
-    def _switch(self, generation: Generation) -> None:
-        if self._staged is not generation:
-            for _ in self.driver.stage(generation.contract, generation.shards[self.shard]):
-                pass
-        self._staged = None
-        self.driver.switch(generation.contract)
-        self._resident = generation
-        self._verify()
-
-    def _verify(self) -> None:
-        """Ask for the known answers; raises DeviceError where one is not given."""
-        generation = self._resident
-        batch = self.driver.prepare(generation.known)
-        self.driver.launch(batch)
-        given = answers(self.driver.collect(batch, self.options.timeout_s))
-        for answer, right in zip(given, generation.expected[self.shard], strict=True):
-            self._compare(answer, right)
-
-    def _compare(self, answer: Answer, right: Answer) -> None:
-        same = np.array_equal(answer.rows, right.rows)
-        if not (same and np.array_equal(answer.scores, right.scores)):
-            raise DeviceError(
-                f"The device '{self.device.name}' answered a known request wrongly; its tables "
-                "are written anew."
-            )
-
     def _out(self, error: Exception) -> None:
         """Take the device out and hand what it had to the fallback."""
         with self._lock:
@@ -273,14 +206,7 @@ class Lane:
         pause = self.options.retry_s
         while not self._closed.is_set():
             try:
-                self.device.reset()
-                generation = self._current
-                self._staged = None
-                if generation is self._resident:
-                    self.driver.restore()
-                    self._verify()
-                else:
-                    self._switch(generation)
+                self._restart(self._current)
                 with self._lock:
                     self.health.up = True
                     self.health.recoveries += 1

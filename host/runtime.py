@@ -22,8 +22,10 @@ from recfabric.errors import (
 )
 from recfabric.host._batch import Batch, Request, Served
 from recfabric.host._delivery import awaited
+from recfabric.host._direct import DirectLane
 from recfabric.host._generation import Generation
-from recfabric.host._lane import Lane, LaneHealth, LaneOptions
+from recfabric.host._lane import Lane
+from recfabric.host._resident import LaneHealth, LaneOptions
 from recfabric.host.device import Device
 from recfabric.host.driver import BATCH, Query, list_bytes
 from recfabric.host.items import Encoder, ItemRows, free_tokens, insert, text_rows
@@ -77,14 +79,16 @@ class Runtime:
         self.options = options or RuntimeOptions()
         self._configs = [device.config for device in devices]
         self._generation = self._make(1, contract)
-        self._lanes: list[Lane] = []
+        self._lanes: list[Lane | DirectLane] = []
+        kind = Lane if self.options.lane.thread else DirectLane
         try:
             for i, device in enumerate(devices):
-                self._lanes.append(Lane(i, device, self._generation, self.options.lane))
+                self._lanes.append(kind(i, device, self._generation, self.options.lane))
         except BaseException:
             for lane in self._lanes:
                 lane.close()
             raise
+        self._direct = [lane for lane in self._lanes if isinstance(lane, DirectLane)]
         self._room = min(lane.driver.buffers["lists"].size for lane in self._lanes)
         self._waiting: deque[Request] = deque()
         self._late: list[Request] = []
@@ -159,6 +163,8 @@ class Runtime:
         """:meth:`request` for asyncio; many may be awaited at a time."""
         patience = timeout_s or self.options.timeout_s
         future = self.submit(query, generation=generation, timeout_s=patience)
+        if future.done():  # no thread but this one was needed
+            return future.result()
         try:
             async with asyncio.timeout(patience):
                 return await awaited(future)
@@ -258,6 +264,12 @@ class Runtime:
                 )
             self._waiting.append(request)
             self._hand_out()
+        self._work()
+
+    def _work(self) -> None:
+        """Run what lies with the devices that have no thread; outside of the lock."""
+        for lane in self._direct:
+            lane.work()
 
     def _make(self, number: int, contract: Contract) -> Generation:
         return Generation.of(number, contract, self._configs, fallback=self.options.fallback)
@@ -279,6 +291,7 @@ class Runtime:
                 if not self._late:
                     self._changed.wait(self._pause())
                 late, self._late = self._late, []
+            self._work()
             for request in late:
                 request.future.set_exception(_too_late(request.deadline - request.arrived))
 

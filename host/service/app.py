@@ -12,7 +12,9 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.security import HTTPBearer
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recfabric import __version__
@@ -27,7 +29,7 @@ from recfabric.errors import (
     UnknownUserError,
 )
 from recfabric.host.service.core import Recommendations
-from recfabric.host.service.guard import Guard, Limits
+from recfabric.host.service.guard import Guard, Limits, Replay
 from recfabric.host.service.metrics import Metrics
 from recfabric.host.service.models import (
     Alive,
@@ -41,6 +43,7 @@ from recfabric.host.service.models import (
 )
 
 _log = logging.getLogger("recfabric.service")
+_JSON = (b"content-type", b"application/json")
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # The first class that fits counts.
 _CODES: tuple[tuple[type[RecFabricError], int], ...] = (
@@ -69,11 +72,12 @@ def create_app(
         summary="Recommendations, exact to the integer, from a contract's hot path.",
     )
     metrics = Metrics(core.runtime)
-    app.add_middleware(Guard, token=token, limits=limits or Limits())
-    app.add_middleware(_Observe, metrics=metrics)
     _add_refusals(app)
     _add_requests(app, core, guarded, problems(401) if token else {})
     _add_state(app, core, metrics, guarded, problems(401) if token else {})
+    app.add_middleware(_Shortcut, core=core, route=_route(app, "/recommend"))
+    app.add_middleware(Guard, token=token, limits=limits or Limits())
+    app.add_middleware(_Observe, metrics=metrics)
     return app
 
 
@@ -90,9 +94,7 @@ def _add_requests(
     )
     async def recommend(ask: Ask) -> Response:
         """The k best items for a history, without the history itself."""
-        given = await core.recommend(ask)
-        # As a response of its own the model is written once, and not checked again.
-        return Response(given.model_dump_json(), media_type="application/json")
+        return _written(await core.recommend(ask))
 
     @app.post("/items", responses=of_all, dependencies=guarded)
     async def items(insertion: Insertion) -> Inserted:
@@ -142,9 +144,7 @@ def _add_state(
 def _add_refusals(app: FastAPI) -> None:
     @app.exception_handler(RecFabricError)
     async def refuse(request: Request, error: RecFabricError) -> JSONResponse:
-        code = next((code for kind, code in _CODES if isinstance(error, kind)), 500)
-        headers = {"Retry-After": "1"} if code == 429 else None
-        return JSONResponse({"error": str(error)}, status_code=code, headers=headers)
+        return _refusal(error)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -162,6 +162,51 @@ def _add_refusals(app: FastAPI) -> None:
     async def broken(request: Request, error: Exception) -> JSONResponse:
         _log.error("an unexpected error", exc_info=error)
         return JSONResponse({"error": "The service failed; its log says why."}, status_code=500)
+
+
+def _refusal(error: RecFabricError) -> JSONResponse:
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), 500)
+    headers = {"Retry-After": "1"} if code == 429 else None
+    return JSONResponse({"error": str(error)}, status_code=code, headers=headers)
+
+
+def _written(given: Answered) -> Response:
+    """As a response of its own the model is written once, and not checked again."""
+    return Response(given.model_dump_json(), media_type="application/json")
+
+
+def _route(app: FastAPI, path: str) -> BaseRoute:
+    return next(route for route in app.routes if getattr(route, "path", None) == path)
+
+
+class _Shortcut:
+    """ASGI middleware, the innermost: gives a valid ``POST /recommend`` to the service at once.
+
+    FastAPI needs more time to find the route and its arguments than the service to answer.
+    What is not plainly valid goes on to FastAPI, which says why.
+    """
+
+    def __init__(self, app: ASGIApp, *, core: Recommendations, route: BaseRoute) -> None:
+        self.app, self.core, self.route = app, core, route
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on with the body given back."""
+        plain = scope["type"] == "http" and scope["method"] == "POST"
+        if not plain or scope["path"] != "/recommend" or _JSON not in scope["headers"]:
+            await self.app(scope, receive, send)
+            return
+        body = (await receive()).get("body", b"")  # the whole of it, from Guard
+        try:
+            ask = Ask.model_validate_json(body)
+        except ValidationError:
+            await self.app(scope, Replay(body, receive), send)
+            return
+        scope["route"] = self.route
+        try:
+            answer = _written(await self.core.recommend(ask))
+        except RecFabricError as error:
+            answer = _refusal(error)
+        await answer(scope, receive, send)
 
 
 class _Observe:

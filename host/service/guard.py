@@ -59,7 +59,7 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        await self.app(scope, _Replay(body, receive), send)
+        await self.app(scope, Replay(body, receive), send)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = dict(scope["headers"])
@@ -104,7 +104,7 @@ class Guard:
                 return b"".join(parts), True
 
 
-class _Replay:
+class Replay:
     """Gives the body that was read, then whatever comes, such as the client's leaving."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:
@@ -112,6 +112,7 @@ class _Replay:
         self._receive = receive
 
     async def __call__(self) -> Message:
+        """The next message."""
         if self._body is None:
             return await self._receive()
         body, self._body = self._body, None

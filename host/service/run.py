@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE = "RECFABRIC_TOKEN"
 _MIN_TOKEN = 16
+_DIRECT_ITEMS = 1 << 14  # the integer model answers for so many in less than a millisecond
 _SWITCH_S = 0.0005  # at 0.1 ms two threads spend more on changing places than they gain
 
 
@@ -70,20 +71,26 @@ def token_of(environment: dict[str, str] | os._Environ[str], file: Path | None) 
 
 
 def runtime_options(
-    devices: Sequence[Device], *, timeout_s: float, device_timeout_s: float, queue: int
+    contract: Contract,
+    devices: Sequence[Device],
+    *,
+    timeout_s: float,
+    device_timeout_s: float,
+    queue: int,
 ) -> RuntimeOptions:
     """Known requests and a fallback where a device can fail: not for the integer model itself.
 
     That one computes where it is started: a batch in hand would run beside nothing, so that what
-    comes meanwhile had better make up one batch.
+    comes meanwhile had better make up one batch; for a small catalogue it is not worth a thread.
     """
     real = any(not isinstance(device, SoftDevice) for device in devices)
+    thread = real or contract.shape.items > _DIRECT_ITEMS
     return RuntimeOptions(
         depth=3 if real else 1,
         queue=queue,
         timeout_s=timeout_s,
         fallback=real,
-        lane=LaneOptions(timeout_s=device_timeout_s, check=real),
+        lane=LaneOptions(timeout_s=device_timeout_s, check=real, thread=thread),
     )
 
 

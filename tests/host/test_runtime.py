@@ -3,6 +3,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
@@ -33,6 +34,7 @@ from recfabric.kernels.hotpath.model import HotPath
 from recfabric.kernels.stimulus import random_contract
 
 ITEMS = 90
+DIRECT = RuntimeOptions(fallback=False, lane=LaneOptions(check=False, thread=False))
 QUICK = LaneOptions(timeout_s=0.05, retry_s=0.002, retry_max_s=0.02)
 
 
@@ -41,9 +43,16 @@ def contracts() -> list[Contract]:
     return [random_contract(items=ITEMS + i, dim=16, heads=1, seed=5 + i) for i in range(2)]
 
 
+@pytest.fixture(params=[RuntimeOptions(), DIRECT], ids=["thread", "direct"])
+def options(request: pytest.FixtureRequest) -> RuntimeOptions:
+    """A device with a thread of its own, and one that runs in the threads of those who ask."""
+    given: RuntimeOptions = request.param
+    return given
+
+
 @pytest.fixture
-def runtime(contracts: list[Contract]) -> Iterator[Runtime]:
-    with Runtime(contracts[0], [soft(contracts[0])]) as one:
+def runtime(contracts: list[Contract], options: RuntimeOptions) -> Iterator[Runtime]:
+    with Runtime(contracts[0], [soft(contracts[0])], options) as one:
         yield one
 
 
@@ -84,10 +93,12 @@ def check_all(futures: Sequence[Future[Served]], asked: Sequence[Query], by: Con
 
 
 @pytest.mark.parametrize("devices", [1, 2, 3, 7])
-def test_shards_merge_to_the_whole_catalogue(contracts: list[Contract], devices: int) -> None:
+def test_shards_merge_to_the_whole_catalogue(
+    contracts: list[Contract], devices: int, options: RuntimeOptions
+) -> None:
     contract = contracts[0]
     asked = queries(150)
-    with Runtime(contract, [soft(contract) for _ in range(devices)]) as runtime:
+    with Runtime(contract, [soft(contract) for _ in range(devices)], options) as runtime:
         check_all([runtime.submit(query) for query in asked], asked, contract)
         # rows 7 and 8 are equal items: a border between shards lies between some such pair
         assert runtime.request(asked[5]).devices == ("soft",) * devices
@@ -116,8 +127,11 @@ def test_more_devices_than_items_are_refused() -> None:
 
 
 @pytest.mark.parametrize("devices", [1, 2])
-def test_swaps_under_traffic_never_mix_generations(contracts: list[Contract], devices: int) -> None:
-    asked, seen, stop = queries(60), set(), threading.Event()
+def test_swaps_under_traffic_never_mix_generations(
+    contracts: list[Contract], devices: int, options: RuntimeOptions
+) -> None:
+    asked, stop = queries(60), threading.Event()
+    seen: set[int] = set()
 
     def ask() -> None:
         while not stop.is_set():
@@ -131,7 +145,8 @@ def test_swaps_under_traffic_never_mix_generations(contracts: list[Contract], de
                     wrong.append(error)
 
     wrong: list[AssertionError] = []
-    with Runtime(contracts[0], [soft(contracts[0]) for _ in range(devices)]) as runtime:
+    given = [soft(contracts[0]) for _ in range(devices)]
+    with Runtime(contracts[0], given, options) as runtime:
         threads = [threading.Thread(target=ask) for _ in range(3)]
         for thread in threads:
             thread.start()
@@ -139,11 +154,14 @@ def test_swaps_under_traffic_never_mix_generations(contracts: list[Contract], de
             new = runtime.swap(contracts[i % 2])
             assert new.number == i + 1
             check(runtime.request(asked[9]), asked[9], contracts[i % 2])
+            deadline = time.monotonic() + 20
+            while new.number not in seen and time.monotonic() < deadline:
+                time.sleep(0.001)
         stop.set()
         for thread in threads:
             thread.join()
     assert wrong == []
-    assert len(seen) >= 5
+    assert seen >= set(range(2, 8))
 
 
 def test_rows_of_swapped_tables_are_not_answered(

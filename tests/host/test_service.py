@@ -88,6 +88,34 @@ def test_a_history_gets_the_integer_models_answer(client: TestClient, contract: 
     assert not given["popular"]
 
 
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"history": ["item5", "item9"], "k": 7}, 200),
+        ({"user": "user1", "exclude": ["item2"]}, 200),
+        ({"history": []}, 200),
+        ({"user": "nobody"}, 404),
+        ({"history": ["item5", "nothing"]}, 422),
+        ({"history": ["item5"], "k": "7"}, 422),
+        ({"history": ["item5"], "text": None}, 422),
+        ({}, 422),
+    ],
+)
+def test_both_ways_through_the_service_are_the_same(
+    client: TestClient, body: dict[str, Any], code: int
+) -> None:
+    """A parameter of the content type takes the way through FastAPI."""
+    near = client.post("/recommend", json=body)
+    far = client.post(
+        "/recommend",
+        content=json.dumps(body),
+        headers={"content-type": "application/json; charset=utf-8"},
+    )
+    assert (near.status_code, near.json()) == (far.status_code, far.json())
+    assert near.status_code == code
+    assert near.headers.items() == far.headers.items()
+
+
 def test_an_empty_history_gets_the_popular_items(client: TestClient, contract: Contract) -> None:
     given = ask(client, {"history": [], "k": 4})
     order = np.argsort(-contract.tensors.popularity.astype(int), kind="stable")[:4]
@@ -377,9 +405,13 @@ def test_metrics_count_requests_and_the_devices(client: TestClient) -> None:
 
 def test_a_soft_device_needs_no_stand_in(contract: Contract) -> None:
     given = runtime_options(
-        [SoftDevice(config(contract))], timeout_s=1, device_timeout_s=1, queue=9
+        contract, [SoftDevice(config(contract))], timeout_s=1, device_timeout_s=1, queue=9
     )
     assert (given.fallback, given.lane.check, given.depth) == (False, False, 1)
+    assert not given.lane.thread
+    large = random_contract(items=20_000, dim=16, heads=1, seed=9)
+    given = runtime_options(large, [], timeout_s=1, device_timeout_s=1, queue=9)
+    assert given.lane.thread
 
 
 def test_the_process_answers_many_clients_and_ends(contract: Contract, tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def _serve(options: argparse.Namespace) -> int:
     devices = [_device(options.device, contract) for _ in range(max(1, options.shards))]
     timeout_s, device_timeout_s = _TIMEOUTS[options.device]
     runtime = run.runtime_options(
+        contract,
         devices,
         timeout_s=options.timeout or timeout_s,
         device_timeout_s=options.device_timeout or device_timeout_s,
