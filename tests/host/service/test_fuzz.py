@@ -17,6 +17,7 @@ from recfabric.host.service.core import Recommendations
 from recfabric.host.soft import SoftDevice
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.stimulus import random_contract, random_requests
+from tests.host.service.cases import served
 
 POSTS = [("/recommend", "POST"), ("/items", "POST")]
 GETS = [("/healthz", "GET"), ("/readyz", "GET"), ("/metrics", "GET")]
@@ -28,7 +29,7 @@ TOKENS = tuple(f"item{row}" for row in range(40))
 def schema() -> Iterator[Any]:
     contract = random_contract(items=40, dim=16, heads=1, seed=4)
     device = SoftDevice(HotPathConfig.for_contract(contract, pe=4, simd=4))
-    with Runtime(contract, [device]) as runtime:
+    with Runtime(contract, [device], served(contract)) as runtime:
         users = replace(random_requests(contract, 4, seen=10), users=("0", "1", "2", "3"))
         app = create_app(Recommendations(runtime, users))
         _name_items(app.openapi())
