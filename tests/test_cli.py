@@ -91,6 +91,19 @@ def test_backends_stand_side_by_side_and_one_wrong_integer_shows(
     assert [row.mismatches for row in rows] == [1]
 
 
+def test_a_missing_environment_is_named_before_an_hour_of_work(
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FINN_VENV", str(tmp_path / "nothing"))
+    monkeypatch.setattr("recfabric.bench._backends.prove", lambda *_: pytest.fail("began"))
+    assert main(["bench", "backends", str(model)]) == 2
+    assert "make it with `make finn-env`" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("backend", ["soft", "qonnx"])
 def test_a_proof_of_nothing_is_refused(model: Path, backend: str) -> None:
     assert main(["verify", str(model), "--backend", backend]) == 2

@@ -28,6 +28,7 @@ from recfabric.kernels.stimulus import random_contract
 from recfabric.quant.llm.reader import TextReader
 from recfabric.quant.llm.textmap import FILE, MapConfig, TextMap, fit_map
 from recfabric.words import TextEncoder, open_recommender, write_map
+from tests.host.runtime_cases import item_rows
 
 ITEMS = 56  # the netlist has room for eight more
 WISH = "a dark comedy about chess"
@@ -104,14 +105,13 @@ def test_texts_of_a_batch_do_not_touch_each_other(
     contract: Contract, config: HotPathConfig, rtl: RtlDevice
 ) -> None:
     """Two batches and more, with and without texts, and each request on its own."""
-    t, rng = contract.tensors, np.random.default_rng(4)
-    names = ("message", "key", "value", "item", "bias", "popularity", "edge_item", "edge_weight")
+    rng = np.random.default_rng(4)
     asked, right = [], []
     model = HotPathDriver(SoftDevice(config), contract)
     for i in range(2 * BATCH + 6):
         row, weight = int(rng.integers(ITEMS)), int(rng.integers(1, 4))
         history = rng.integers(0, ITEMS, i % 7)
-        rows = ItemRows(**{n: getattr(t, n)[[row]] for n in names}) if i % 3 else None
+        rows = item_rows(contract, row) if i % 3 else None
         asked.append(Query(history, [], 6, rows, weight))
         whole = [*history, *([row] * weight if i % 3 else [])]
         right.append(model.request(whole, [], 6))

@@ -14,7 +14,8 @@ import numpy as np
 
 from recfabric.contract import Contract
 from recfabric.errors import RecFabricError
-from recfabric.host.driver import HotPathDriver
+from recfabric.host.driver import HotPathDriver, Query
+from recfabric.host.items import ItemRows
 from recfabric.host.pynq_device import PynqDevice, _lines
 from recfabric.host.simulated_pynq import SimulatedDevice
 from recfabric.kernels.hotpath.manifest import Manifest
@@ -64,6 +65,15 @@ def reset() -> dict[str, object]:
     return {"refused": refused, "same": answer(again) == before, "answer": before}
 
 
+def words() -> dict[str, object]:
+    """A text with the rows of item 7, alone and behind a history of two."""
+    driver = HotPathDriver(PynqDevice(FOLDER / "build", CONTRACT, device=board()), CONTRACT)
+    names = ("message", "key", "value", "item", "bias", "popularity")
+    rows = ItemRows(**{name: getattr(CONTRACT.tensors, name)[[7]] for name in names})
+    given = [driver.ask(Query(history, [], 5, rows, 2)) for history in ([], [1, 2])]
+    return {"given": [[*one.rows.tolist(), *one.scores.tolist()] for one in given]}
+
+
 def cache() -> dict[str, object]:
     """Without its flushes the driver's data stay in the cache: the answers differ."""
     device = PynqDevice(FOLDER / "build", CONTRACT, device=board())
@@ -97,5 +107,5 @@ def lines() -> dict[str, object]:
     return {"offset": part.offset, "bytes": part.nbytes, "remote": _lines(whole, 100, 10).nbytes}
 
 
-cases = (time_out, reset, cache, memory, binding, lines)
+cases = (time_out, reset, words, cache, memory, binding, lines)
 print(json.dumps({case.__name__: case() for case in cases}))  # noqa: T201

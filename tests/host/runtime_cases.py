@@ -11,6 +11,7 @@ from recfabric.contract import Contract
 from recfabric.errors import DeviceTimeoutError
 from recfabric.host.device import Completion
 from recfabric.host.driver import Query
+from recfabric.host.items import ItemRows
 from recfabric.host.runtime import Served
 from recfabric.host.soft import SoftDevice
 from recfabric.kernels.hotpath.config import HotPathConfig
@@ -73,3 +74,9 @@ class Gate(SoftDevice):
         if not self.open.wait(None if self.blocks else timeout_s):
             raise DeviceTimeoutError("The gate is shut.")
         return super().wait(timeout_s)
+
+
+def item_rows(contract: Contract, row: int) -> ItemRows:
+    """The rows of an item of the catalogue, as a text would bring them."""
+    names = ("message", "key", "value", "item", "bias", "popularity", "edge_item", "edge_weight")
+    return ItemRows(**{name: getattr(contract.tensors, name)[[row]] for name in names})

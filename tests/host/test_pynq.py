@@ -149,6 +149,14 @@ def test_after_a_reset_nothing_is_answered_before_the_weights_are_back(
     assert found["answer"] == [*right.rows.tolist(), *right.scores.tolist()]
 
 
+def test_a_text_counts_as_one_more_item(
+    cases: dict[str, Any], contract: Contract, config: HotPathConfig
+) -> None:
+    driver = HotPathDriver(SoftDevice(config), contract)
+    right = [driver.request(named, [], 5) for named in ([7, 7], [1, 2, 7, 7])]
+    assert cases["words"]["given"] == [[*r.rows.tolist(), *r.scores.tolist()] for r in right]
+
+
 def test_a_missing_flush_is_seen(cases: dict[str, Any]) -> None:
     """The simulated board's memory is as incoherent as a real one's: the check can fail."""
     right = f"no error: {cases['reset']['answer']}"

@@ -21,6 +21,7 @@ from recfabric.host.xrt_device import XrtDevice
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.stimulus import random_contract, random_requests
 from recfabric.sim.verilated import MemoryModel
+from tests.host.runtime_cases import item_rows
 
 ITEMS = 400
 
@@ -76,6 +77,21 @@ def test_every_answer_of_100_users_is_equal(
     assert (row.values, row.mismatches) == (2000, 0)
     assert len(right.cycles) == 100
     assert all(c.total > 0 for c in right.cycles)
+
+
+def test_a_text_counts_as_one_more_item(
+    contract: Contract, config: HotPathConfig, device: XrtDevice
+) -> None:
+    """Its rows are those of item 7, which the reference has in the history instead."""
+    rows = item_rows(contract, 7)
+    asked = [Query([1] * i, [], 5, rows if i % 2 else None, 3) for i in range(6)]
+    named = [Query([1] * i + [7] * 3 * (i % 2), [], 5) for i in range(6)]
+    given = HotPathDriver(device, contract).request_many(asked)
+    for got, right in zip(given, soft(contract, config).request_many(named), strict=True):
+        assert isinstance(got, Answer)
+        assert isinstance(right, Answer)
+        assert got.rows.tolist() == right.rows.tolist()
+        assert got.scores.tolist() == right.scores.tolist()
 
 
 def test_shares_of_the_items_move_to_their_ports_banks(

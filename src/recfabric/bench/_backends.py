@@ -21,6 +21,7 @@ from recfabric.bitstreams.cells import Utilisation, utilisation
 from recfabric.bitstreams.parts import PARTS
 from recfabric.config import tool_versions
 from recfabric.contract import Contract
+from recfabric.environments import FINN
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.proof import FUSE_LAYERS, Proof, Task, fuse_slot, prove
 
@@ -55,8 +56,11 @@ def compare_backends(
 ) -> list[BackendRow]:
     """Every backend on the requests of a contract folder; raises as :func:`proof.prove` does.
 
-    ``fuses``: the fuse layers that RTL is simulated with.
+    ``fuses``: the fuse layers that RTL is simulated with. Raises ToolMissingError at once where
+    FINN's is among them and its environment is missing.
     """
+    if "finn" in fuses:
+        FINN.python()
     rows: list[BackendRow] = []
     contract = Contract.load(folder)
     for fuse in fuses:
