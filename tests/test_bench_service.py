@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the service's benchmark calls good; the load itself runs in tests/host/test_service.py."""
+"""What the service's benchmark calls good; tests/host/service/test_process.py runs the load."""
 
 from dataclasses import replace
 

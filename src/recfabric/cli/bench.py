@@ -54,6 +54,12 @@ def add(commands: Commands) -> None:
     )
     cost.add_argument("--json", type=Path, metavar="FILE", help="where the rows go")
     cost.set_defaults(run=_cost)
+    epoch = what.add_parser("epoch", help="an epoch's CPU-seconds and memory, Gowalla's size")
+    epoch.add_argument("--users", type=int, default=30_000)
+    epoch.add_argument("--items", type=int, default=41_000)
+    epoch.add_argument("--interactions", type=int, default=1_013_000, help="before the split")
+    epoch.add_argument("--json", type=Path, metavar="FILE", help="where the result goes")
+    epoch.set_defaults(run=_epoch)
     area = what.add_parser("area", help="fit the area model to Yosys runs and check it")
     area.add_argument("--part", default="xczu5ev", help="the part (xczu5ev)")
     area.add_argument("--anew", action="store_true", help="run Yosys for every sample again")
@@ -128,6 +134,17 @@ def _cost(options: argparse.Namespace) -> int:
         write_json(options.json, cost.record(rows, seed))
     print(cost.table(rows))
     return 0 if all(row.met for row in rows) else 1
+
+
+def _epoch(options: argparse.Namespace) -> int:
+    from recfabric.bench._epoch import measure
+    from recfabric.demo import write_json
+
+    result = measure(options.users, options.items, options.interactions)
+    if options.json:
+        write_json(options.json, result.record())
+    print(result.table())
+    return 0 if result.met else 1
 
 
 def _area(options: argparse.Namespace) -> int:
