@@ -71,26 +71,33 @@ def test_lora_beside_full_fine_tuning(ml100k: Dataset, tiny_causal: Path, tmp_pa
     dataset = _small(ml100k)
     lora = AlignConfig(str(tiny_causal), depth=1.0, tuned=0.5, batch=8, steps=4, save=2, factors=4)
     full = replace(lora, full=True, steps=2)
-    out = tmp_path / "seed0"
-    record = _adapt.compare(dataset, (lora, full), out, noun="film")
+    out = tmp_path / "compare"
+    record = _adapt.compare(dataset, (lora, full), out, seeds=range(2), noun="film")
     assert json.dumps(record)
-    assert [point["step"] for point in record["lora"]["curve"]] == [2, 4]
-    assert [point["step"] for point in record["full"]["curve"]] == [2]
-    assert record["lora"]["cpu"] > record["lora"]["curve"][0]["cpu"] > 0
-    assert min(record[name]["peak_mb"] for name in ("lora", "full")) > 100
-    assert "LoRA" in _adapt.table(record)
-    frozen, last = record["frozen"], record["lora"]["curve"][-1]
+    one, mean = record["seeds"]["0"], record["mean"]
+    assert [point["step"] for point in one["lora"]["curve"]] == [2, 4]
+    assert [point["step"] for point in one["full"]["curve"]] == [2]
+    assert one["lora"]["cpu"] > one["lora"]["curve"][0]["cpu"] > 0
+    assert min(mean[name]["peak_mb"] for name in ("lora", "full")) > 100
+    assert one["alike"]["step"] == 2
+    assert "seed 1 alone" in _adapt.table(record)
+    frozen, last = one["frozen"], one["lora"]["curve"][-1]
     assert frozen["error"] != last["error"]
+    both = [found["lora"]["curve"][-1] for found in record["seeds"].values()]
+    assert both[0]["ndcg"] != both[1]["ndcg"]
+    assert mean["lora"]["curve"][-1]["ndcg"] == pytest.approx(sum(p["ndcg"] for p in both) / 2)
     with pytest.raises(ConfigError, match="one model and depth"):
         _adapt.compare(dataset, (lora, lora), out)
+    with pytest.raises(ConfigError, match="No seed"):
+        _adapt.compare(dataset, (lora, full), out, seeds=[])
 
     # The same adapters among which `recfabric cold --adapters` chooses.
-    (out / "adapters").symlink_to(out / "lora" / "adapters")
-    adapters = find_adapters(tmp_path, [0])
+    (out / "seed0" / "adapters").symlink_to(out / "seed0" / "lora" / "adapters")
+    adapters = find_adapters(out, [0])
     assert [folder.name for folder in adapters[0]] == ["step2", "step4"]
     rows = {r.name: r for r in _cold.bench_cold(dataset, models=(), seeds=[0], adapters=adapters)}
     ndcg = {"frozen": frozen["ndcg"]}
-    ndcg |= {f"step{point['step']}": point["ndcg"] for point in record["lora"]["curve"]}
+    ndcg |= {f"step{point['step']}": point["ndcg"] for point in one["lora"]["curve"]}
     (chosen,) = (name for name in rows if "chosen" in name)
     best = max(ndcg, key=lambda name: ndcg[name])
     assert chosen == f"+ {tiny_causal}, chosen ({best} x1)"
@@ -111,6 +118,16 @@ def test_what_was_reached() -> None:
     assert found["gain"] == pytest.approx(0.02)
     assert _adapt.reached(record, "error")["share"] is None  # 0.79 is never 0.7
     assert _adapt.reached(record, "ndcg_alone")["share"] is None  # nothing gained, nothing reached
+
+
+def test_the_same_number_of_steps() -> None:
+    def curve(*points: tuple[int, float, float]) -> dict[str, object]:
+        return {"curve": [dict(zip(("step", "cpu", "ndcg"), p, strict=True)) for p in points]}
+
+    lora = curve((2, 1.0, 0.30), (4, 2.0, 0.33), (6, 3.0, 0.40))
+    record = {"lora": lora, "full": curve((2, 5.0, 0.35), (4, 10.0, 0.31))}
+    assert _adapt.alike(record) == {"step": 4, "share": 0.2, "lora": 0.33, "full": 0.35}
+    assert _adapt.alike({"lora": lora, "full": curve((3, 1.0, 0.3))}) is None
 
 
 def test_the_error_of_edges() -> None:
