@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The closed form as an objective; LoRA beside full fine-tuning; adapters chosen or left out."""
 
+import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
 from recfabric.bench import _adapt, _cold
+from recfabric.cli import llm
 from recfabric.errors import ConfigError
 from recfabric.quant.datasets import Dataset
 from recfabric.quant.llm.adapt import find_adapters, material
@@ -39,6 +42,32 @@ def test_the_closed_form_is_the_edges_own() -> None:
     edges = text_edges(kernel([other, *blocks], recipe.sharpness), split, recipe)
     expected = np.square(edges.T @ place[warm] - place[batch]).sum(1).mean()
     assert loss.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_closed_form_remembers_a_batch() -> None:
+    """What it keeps between steps gives the next batch the loss of one that begins anew."""
+    rng = np.random.default_rng(1)
+    vectors, fresh = rng.normal(size=(2, 12, 6)).astype(np.float32)
+    place = rng.normal(size=(12, 3)).astype(np.float32)
+    target = target_of(tuple(str(i) for i in range(12)), vectors, place)
+    kept, anew = ClosedForm(target, AlignConfig()), ClosedForm(target, AlignConfig())
+    before, after = [2, 7, 11], [0, 2, 5]
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        kept.begin(before)
+        first = kept(torch.from_numpy(fresh[before]), torch.tensor(before))
+        kept.end(before)
+    finally:
+        dist.destroy_process_group()
+    memory = anew.memory.clone()
+    memory[before] = kept.memory[before]
+    anew.remember(memory)
+    losses = []
+    for one in (kept, anew):
+        one.begin(after)
+        losses.append(one(torch.from_numpy(vectors[after]), torch.tensor(after)).item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5) and losses[0] != first.item()
+    assert not np.allclose(memory[before], ClosedForm(target, AlignConfig()).memory[before])
 
 
 def _small(ml100k: Dataset) -> Dataset:
@@ -136,3 +165,12 @@ def test_the_error_of_edges() -> None:
     history, targets = Ragged.of([[0, 1], [1]]), Ragged.of([[1], [0]])
     split = ColdSplit(0, np.arange(2), np.arange(2, 4), history, targets)
     assert _adapt.ridge_error(edges, split) == pytest.approx((0.25 + 0 + 1 + 1) / 2)
+
+
+@pytest.mark.parametrize("command", ["train", "compare"])
+def test_projections_on_the_command_line(command: str) -> None:
+    parser = argparse.ArgumentParser()
+    llm.add(parser.add_subparsers())
+    options = parser.parse_args(["llm", command, "--targets", "q_proj", "up_proj"])
+    assert llm._align_config(options).targets == ("q_proj", "up_proj")
+    assert llm._align_config(parser.parse_args(["llm", command])) == AlignConfig()
