@@ -223,7 +223,7 @@ class _Run:
                 f"{folder} holds the state of another training; choose another place."
             )
         if self.closed_form:
-            self.closed_form.memory = state["memory"]
+            self.closed_form.remember(state["memory"])
         return int(state["done"])
 
 

@@ -76,9 +76,14 @@ class ClosedForm(nn.Module):
         super().__init__()
         self._place, self._beside = (torch.from_numpy(a) for a in (target.place, target.beside))
         self._mean = torch.from_numpy(target.vectors).mean(0)
-        self.memory = self._unit(torch.from_numpy(target.vectors))
+        self.remember(self._unit(torch.from_numpy(target.vectors)))
         self._recipe = RidgeConfig()
         self._seen: dict[int, Tensor] = {}
+
+    def remember(self, memory: Tensor) -> None:
+        """Take ``memory`` (W, E) for all items' vectors."""
+        self.memory = memory
+        self._product = self._beside + memory @ memory.T
 
     def begin(self, batch: Sequence[int]) -> None:
         """Solve for the items outside the batch, which the batch's places are told from.
@@ -94,15 +99,18 @@ class ClosedForm(nn.Module):
         outside = torch.ones(count, dtype=torch.bool)
         outside[list(batch)] = False
         self._others = torch.nonzero(outside)[:, 0]
-        likeness = self._likeness(self.memory[self._others], self._others)
-        likeness += self._recipe.penalty * torch.eye(len(likeness))
-        self._dual = torch.linalg.solve(likeness, self._place[self._others])
+        likeness = self._product[self._others][:, self._others].mul_(self._recipe.sharpness).exp_()
+        likeness.diagonal().add_(self._recipe.penalty)
+        self._dual = torch.cholesky_solve(
+            self._place[self._others], torch.linalg.cholesky(likeness)
+        )
 
     def forward(self, vectors: Tensor, items: Tensor) -> Tensor:
         """The loss of vectors (B, E) of items (B,)."""
         unit = self._unit(vectors)
         self._seen.update(zip(items.tolist(), unit.detach(), strict=True))
-        told: Tensor = self._likeness(unit, items) @ self._dual
+        product = (self._beside[items] + unit @ self.memory.T)[:, self._others]
+        told: Tensor = torch.exp(self._recipe.sharpness * product) @ self._dual
         return (told - self._place[items]).square().sum(1).mean()
 
     def end(self, batch: Sequence[int]) -> None:
@@ -111,14 +119,11 @@ class ClosedForm(nn.Module):
         for row in range(dist.get_rank(), len(batch), dist.get_world_size()):
             fresh[row] = self._seen[batch[row]]
         dist.all_reduce(fresh)
-        self.memory[list(batch)] = fresh
+        rows = list(batch)
+        self.memory[rows] = fresh
+        self._product[rows] = self._beside[rows] + fresh @ self.memory.T
+        self._product[:, rows] = self._product[rows].T
         self._seen.clear()
-
-    def _likeness(self, unit: Tensor, items: Tensor) -> Tensor:
-        """(B, O): the kernel between items (B,) and those outside the batch."""
-        beside = self._beside[items][:, self._others]
-        product = beside + unit @ self.memory[self._others].T
-        return torch.exp(self._recipe.sharpness * product)
 
     def _unit(self, vectors: Tensor) -> Tensor:
         """Mean and last state centred and of length 1 each, as blocks of the kernel are."""

@@ -21,6 +21,7 @@ from recfabric.quant.llm.prompts import liked
 from recfabric.quant.llm.vectors import EncoderConfig, encode
 from recfabric.quant.progress import Progress, Silent
 
+WAYS = ("lora", "full")
 PACKAGES = ("deepspeed", "peft", "torch", "transformers")
 # What is measured on validation items, and whether more of it is better.
 MEASURES = {"ndcg": True, "ndcg_alone": True, "error": False}
@@ -31,30 +32,51 @@ def compare(
     configs: Sequence[AlignConfig],
     out: Path,
     *,
-    cold: int = 0,
+    seeds: Sequence[int] = range(3),
     noun: str = "",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Train with LoRA, then in full; judge each one's adapters on ``cold``'s validation items.
+    """Train with LoRA, then in full, and judge both on the validation items of each of ``seeds``.
 
     ``configs``: LoRA's and full fine-tuning's. Each trains in one process of its own, whose
     CPU-seconds are those of its updates, the frozen layers' single pass within them; loading,
-    saving and judging count for neither. Raises ConfigError when the two are not of one model.
+    saving and judging count for neither. ``mean`` holds the means over the seeds, point by point,
+    and what is said of them; ``seeds`` the same of each seed. Raises ConfigError when the two
+    are not of one model.
     """
-    progress = progress or Silent()
     small, full = configs
     if small.full or not full.full or small.encoder != full.encoder:
         raise ConfigError("A comparison is of LoRA and full fine-tuning of one model and depth.")
-    found = material(dataset, noun, cold=cold, progress=progress)
-    judge = _Judge(dataset, noun, ColdSplit.validation(dataset, cold), progress)
-    record: dict[str, Any] = {
+    if not seeds:
+        raise ConfigError("No seed to compare on; name at least one.")
+    found = {}
+    for seed in seeds:
+        measured = _measure(dataset, configs, out / f"seed{seed}", seed, noun, progress or Silent())
+        found[str(seed)] = measured | _verdict(measured)
+    mean = _mean(list(found.values()))
+    return {
         "data": {"name": dataset.name, "sha256": dataset.sha256},
         "protocol": "NDCG@10 of the cold items drawn within the warm part (kernel ridge, floats)",
-        "cold": cold,
         "versions": {name: version(name) for name in PACKAGES},
-        "frozen": judge(small.encoder),
+        "configs": {name: asdict(config) for name, config in zip(WAYS, configs, strict=True)},
+        "seeds": found,
+        "mean": mean | _verdict(mean),
     }
-    for name, config in (("lora", small), ("full", full)):
+
+
+def _measure(
+    dataset: Dataset,
+    configs: Sequence[AlignConfig],
+    out: Path,
+    seed: int,
+    noun: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The frozen model and both trainings on one seed's validation items."""
+    found = material(dataset, noun, cold=seed, progress=progress)
+    judge = _Judge(dataset, noun, ColdSplit.validation(dataset, seed), progress)
+    record: dict[str, Any] = {"frozen": judge(configs[0].encoder)}
+    for name, config in zip(WAYS, configs, strict=True):
         done = adapt(
             config,
             found.prompts,
@@ -64,9 +86,28 @@ def compare(
             apart=True,
             progress=progress,
         )
-        record[name] = {"config": asdict(config), **_curve(done, judge)}
-    record["reached"] = {name: reached(record, name) for name in MEASURES}
+        record[name] = _curve(done, judge)
     return record
+
+
+def _mean(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Means over the seeds of what was measured at the same steps; the largest of their peaks."""
+    found: dict[str, Any] = {"frozen": _mean_point([one["frozen"] for one in records])}
+    for name in WAYS:
+        ways = [one[name] for one in records]
+        curves = zip(*(way["curve"] for way in ways), strict=True)
+        found[name] = {
+            "cpu": float(np.mean([way["cpu"] for way in ways])),
+            "peak_mb": max(way["peak_mb"] for way in ways),
+            "curve": [_mean_point(points) for points in curves],
+        }
+    return found
+
+
+def _mean_point(points: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Means of each of its numbers, and ``std``: the deviation of NDCG@10 over the seeds."""
+    mean = {name: float(np.mean([point[name] for point in points])) for name in points[0]}
+    return mean | {"std": float(np.std([point["ndcg"] for point in points]))}
 
 
 class _Judge:
@@ -140,18 +181,51 @@ def reached(record: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
+def alike(record: dict[str, Any]) -> dict[str, Any] | None:
+    """Each one's best NDCG@10 within the same number of steps, and the share of CPU-seconds.
+
+    None where no step was measured of both.
+    """
+    curves = {name: {point["step"]: point for point in record[name]["curve"]} for name in WAYS}
+    step = max(curves["lora"].keys() & curves["full"].keys(), default=None)
+    if step is None:
+        return None
+    best = {n: max(p["ndcg"] for s, p in curves[n].items() if s <= step) for n in WAYS}
+    share = curves["lora"][step]["cpu"] / curves["full"][step]["cpu"]
+    return {"step": step, "share": round(share, 4)} | best
+
+
+def _verdict(record: dict[str, Any]) -> dict[str, Any]:
+    return {"reached": {n: reached(record, n) for n in MEASURES}, "alike": alike(record)}
+
+
 def table(record: dict[str, Any]) -> str:
-    """A line a checkpoint, then what LoRA reached."""
-    lines = [f"{'':<6} {'step':>5} {'CPU-s':>8} " + " ".join(f"{n:>10}" for n in MEASURES)]
-    points = [("frozen", {"step": 0, "cpu": 0.0} | record["frozen"])]
-    points += [(name, point) for name in ("lora", "full") for point in record[name]["curve"]]
+    """The mean curves, a line a checkpoint, then what LoRA reached, in the mean and by seed."""
+    mean = record["mean"]
+    names = f"{'ndcg':>15} " + " ".join(f"{n:>10}" for n in list(MEASURES)[1:])
+    lines = [f"{'':<6} {'step':>5} {'CPU-s':>8} {names}"]
+    points = [("frozen", {"step": 0, "cpu": 0.0} | mean["frozen"])]
+    points += [(name, point) for name in WAYS for point in mean[name]["curve"]]
     for name, point in points:
-        cells = " ".join(f"{point[measure]:>10.4f}" for measure in MEASURES)
-        lines.append(f"{name:<6} {point['step']:>5} {point['cpu']:>8.1f} {cells}")
-    lines.append(f"peak MB: LoRA {record['lora']['peak_mb']}, full {record['full']['peak_mb']}")
-    for name, found in record["reached"].items():
-        share = "not reached" if found["gain"] > 0 else "full fine-tuning gains nothing"
-        if found["share"] is not None:
-            share = f"LoRA is there in {100 * found['share']:.0f} % of its CPU-seconds"
-        lines.append(f"{name}: full fine-tuning's best {found['full']:.4f}; {share}")
+        cells = " ".join(f"{point[measure]:>10.4f}" for measure in list(MEASURES)[1:])
+        ndcg = f"{point['ndcg']:.4f} ± {point['std']:.3f}"
+        lines.append(f"{name:<6} {point['step']:>5.0f} {point['cpu']:>8.1f} {ndcg:>15} {cells}")
+    lines.append(f"peak MB: LoRA {mean['lora']['peak_mb']}, full {mean['full']['peak_mb']}")
+    lines += [f"{name}: {_words(found)}" for name, found in mean["reached"].items()]
+    same = mean["alike"]
+    if same:
+        lines.append(
+            f"the same {same['step']:.0f} steps: best ndcg LoRA {same['lora']:.4f}, full "
+            f"{same['full']:.4f}, in {100 * same['share']:.0f} % of the CPU-seconds"
+        )
+    for seed, one in record["seeds"].items():
+        lines.append(f"seed {seed} alone, ndcg: {_words(one['reached']['ndcg'])}")
     return "\n".join(lines)
+
+
+def _words(found: dict[str, Any]) -> str:
+    """What :func:`reached` found."""
+    share = "not reached" if found["gain"] > 0 else "full fine-tuning gains nothing"
+    if found["share"] is not None:
+        share = f"LoRA is there in {100 * found['share']:.0f} % of its CPU-seconds"
+    return f"full fine-tuning's best {found['full']:.4f}; {share}"

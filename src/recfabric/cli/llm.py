@@ -37,6 +37,7 @@ def add(commands: Commands) -> None:
     train.add_argument("--depth", type=float, help="share of the layers that are run")
     train.add_argument("--tuned", type=float, help="share of those that get LoRA, from the top")
     train.add_argument("--rank", type=int, help="of LoRA (8)")
+    train.add_argument("--targets", nargs="+", metavar="NAME", help="projections that get LoRA")
     train.add_argument("--steps", type=int)
     train.add_argument("--batch", type=int, help="items a step, over all ranks")
     train.add_argument("--rate", type=float)
@@ -58,13 +59,14 @@ def add(commands: Commands) -> None:
     against.add_argument("--depth", type=float, help="share of the layers that are run")
     against.add_argument("--tuned", type=float, help="share of those that get LoRA, from the top")
     against.add_argument("--rank", type=int, help="of LoRA (8)")
+    against.add_argument("--targets", nargs="+", metavar="NAME", help="projections that get LoRA")
     against.add_argument("--batch", type=int, help="items a step, for both")
     against.add_argument("--steps", type=int, help="of LoRA")
     against.add_argument("--rate", type=float, help="of LoRA")
     against.add_argument("--save", type=int, help="steps between two measurements")
     against.add_argument("--full-steps", type=int, help="of full fine-tuning (as many as LoRA's)")
     against.add_argument("--full-rate", type=float, default=1e-4, help="its learning rate (1e-4)")
-    against.add_argument("--cold", type=int, default=0, metavar="SEED", help="of the items (0)")
+    against.add_argument("--seeds", type=int, default=3, help="of the items, how many (3)")
     against.add_argument("--seed", type=int)
     against.set_defaults(run=_compare)
 
@@ -102,6 +104,7 @@ def _align_config(options: argparse.Namespace) -> AlignConfig:
     names = ["model", "full", "objective", "depth", "tuned", "rank"]
     names += ["steps", "batch", "rate", "save", "seed"]
     given = {name: getattr(options, name, None) for name in names}
+    given["targets"] = tuple(options.targets) if options.targets else None
     return AlignConfig(**{name: value for name, value in given.items() if value is not None})
 
 
@@ -151,7 +154,7 @@ def _compare(options: argparse.Namespace) -> int:
         open_data(options.data, progress),
         (lora, full),
         options.out,
-        cold=options.cold,
+        seeds=range(options.seeds),
         noun=_noun(options),
         progress=progress,
     )

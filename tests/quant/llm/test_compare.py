@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The closed form as an objective; LoRA beside full fine-tuning; adapters chosen or left out."""
 
+import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
 from recfabric.bench import _adapt, _cold
+from recfabric.cli import llm
 from recfabric.errors import ConfigError
 from recfabric.quant.datasets import Dataset
 from recfabric.quant.llm.adapt import find_adapters, material
@@ -39,6 +42,32 @@ def test_the_closed_form_is_the_edges_own() -> None:
     edges = text_edges(kernel([other, *blocks], recipe.sharpness), split, recipe)
     expected = np.square(edges.T @ place[warm] - place[batch]).sum(1).mean()
     assert loss.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_closed_form_remembers_a_batch() -> None:
+    """What it keeps between steps gives the next batch the loss of one that begins anew."""
+    rng = np.random.default_rng(1)
+    vectors, fresh = rng.normal(size=(2, 12, 6)).astype(np.float32)
+    place = rng.normal(size=(12, 3)).astype(np.float32)
+    target = target_of(tuple(str(i) for i in range(12)), vectors, place)
+    kept, anew = ClosedForm(target, AlignConfig()), ClosedForm(target, AlignConfig())
+    before, after = [2, 7, 11], [0, 2, 5]
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        kept.begin(before)
+        first = kept(torch.from_numpy(fresh[before]), torch.tensor(before))
+        kept.end(before)
+    finally:
+        dist.destroy_process_group()
+    memory = anew.memory.clone()
+    memory[before] = kept.memory[before]
+    anew.remember(memory)
+    losses = []
+    for one in (kept, anew):
+        one.begin(after)
+        losses.append(one(torch.from_numpy(vectors[after]), torch.tensor(after)).item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5) and losses[0] != first.item()
+    assert not np.allclose(memory[before], ClosedForm(target, AlignConfig()).memory[before])
 
 
 def _small(ml100k: Dataset) -> Dataset:
@@ -71,26 +100,33 @@ def test_lora_beside_full_fine_tuning(ml100k: Dataset, tiny_causal: Path, tmp_pa
     dataset = _small(ml100k)
     lora = AlignConfig(str(tiny_causal), depth=1.0, tuned=0.5, batch=8, steps=4, save=2, factors=4)
     full = replace(lora, full=True, steps=2)
-    out = tmp_path / "seed0"
-    record = _adapt.compare(dataset, (lora, full), out, noun="film")
+    out = tmp_path / "compare"
+    record = _adapt.compare(dataset, (lora, full), out, seeds=range(2), noun="film")
     assert json.dumps(record)
-    assert [point["step"] for point in record["lora"]["curve"]] == [2, 4]
-    assert [point["step"] for point in record["full"]["curve"]] == [2]
-    assert record["lora"]["cpu"] > record["lora"]["curve"][0]["cpu"] > 0
-    assert min(record[name]["peak_mb"] for name in ("lora", "full")) > 100
-    assert "LoRA" in _adapt.table(record)
-    frozen, last = record["frozen"], record["lora"]["curve"][-1]
+    one, mean = record["seeds"]["0"], record["mean"]
+    assert [point["step"] for point in one["lora"]["curve"]] == [2, 4]
+    assert [point["step"] for point in one["full"]["curve"]] == [2]
+    assert one["lora"]["cpu"] > one["lora"]["curve"][0]["cpu"] > 0
+    assert min(mean[name]["peak_mb"] for name in ("lora", "full")) > 100
+    assert one["alike"]["step"] == 2
+    assert "seed 1 alone" in _adapt.table(record)
+    frozen, last = one["frozen"], one["lora"]["curve"][-1]
     assert frozen["error"] != last["error"]
+    both = [found["lora"]["curve"][-1] for found in record["seeds"].values()]
+    assert both[0]["ndcg"] != both[1]["ndcg"]
+    assert mean["lora"]["curve"][-1]["ndcg"] == pytest.approx(sum(p["ndcg"] for p in both) / 2)
     with pytest.raises(ConfigError, match="one model and depth"):
         _adapt.compare(dataset, (lora, lora), out)
+    with pytest.raises(ConfigError, match="No seed"):
+        _adapt.compare(dataset, (lora, full), out, seeds=[])
 
     # The same adapters among which `recfabric cold --adapters` chooses.
-    (out / "adapters").symlink_to(out / "lora" / "adapters")
-    adapters = find_adapters(tmp_path, [0])
+    (out / "seed0" / "adapters").symlink_to(out / "seed0" / "lora" / "adapters")
+    adapters = find_adapters(out, [0])
     assert [folder.name for folder in adapters[0]] == ["step2", "step4"]
     rows = {r.name: r for r in _cold.bench_cold(dataset, models=(), seeds=[0], adapters=adapters)}
     ndcg = {"frozen": frozen["ndcg"]}
-    ndcg |= {f"step{point['step']}": point["ndcg"] for point in record["lora"]["curve"]}
+    ndcg |= {f"step{point['step']}": point["ndcg"] for point in one["lora"]["curve"]}
     (chosen,) = (name for name in rows if "chosen" in name)
     best = max(ndcg, key=lambda name: ndcg[name])
     assert chosen == f"+ {tiny_causal}, chosen ({best} x1)"
@@ -113,9 +149,28 @@ def test_what_was_reached() -> None:
     assert _adapt.reached(record, "ndcg_alone")["share"] is None  # nothing gained, nothing reached
 
 
+def test_the_same_number_of_steps() -> None:
+    def curve(*points: tuple[int, float, float]) -> dict[str, object]:
+        return {"curve": [dict(zip(("step", "cpu", "ndcg"), p, strict=True)) for p in points]}
+
+    lora = curve((2, 1.0, 0.30), (4, 2.0, 0.33), (6, 3.0, 0.40))
+    record = {"lora": lora, "full": curve((2, 5.0, 0.35), (4, 10.0, 0.31))}
+    assert _adapt.alike(record) == {"step": 4, "share": 0.2, "lora": 0.33, "full": 0.35}
+    assert _adapt.alike({"lora": lora, "full": curve((3, 1.0, 0.3))}) is None
+
+
 def test_the_error_of_edges() -> None:
     """User 0 met items 0 and 1 and likes cold item 1; user 1 met item 1 and likes cold item 0."""
     edges = np.array([[0.5, 0.0], [0.0, 1.0]], np.float32)
     history, targets = Ragged.of([[0, 1], [1]]), Ragged.of([[1], [0]])
     split = ColdSplit(0, np.arange(2), np.arange(2, 4), history, targets)
     assert _adapt.ridge_error(edges, split) == pytest.approx((0.25 + 0 + 1 + 1) / 2)
+
+
+@pytest.mark.parametrize("command", ["train", "compare"])
+def test_projections_on_the_command_line(command: str) -> None:
+    parser = argparse.ArgumentParser()
+    llm.add(parser.add_subparsers())
+    options = parser.parse_args(["llm", command, "--targets", "q_proj", "up_proj"])
+    assert llm._align_config(options).targets == ("q_proj", "up_proj")
+    assert llm._align_config(parser.parse_args(["llm", command])) == AlignConfig()
