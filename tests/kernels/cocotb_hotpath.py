@@ -104,6 +104,30 @@ async def a_bad_request_fails_alone(dut: Any, stall: float) -> None:
         assert (b.records(12)["status"] == NOT_WRITTEN).all()
 
 
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.parametrize(turn=range(4))
+async def a_bad_list_is_one_request_s(dut: Any, turn: int) -> None:
+    """A row beyond the tables, a seen list that does not ascend: of every request in flight."""
+    b = await bench(dut, places=turn)
+    rng = np.random.default_rng(turn)
+    requests = [(*lists(rng, 3, 4), 2) for _ in range(turn + 5)]
+    arguments = b.put_batch(requests)
+    b.memory.put(b.lists[turn][0] + 4, np.array([ITEMS], "<u4").tobytes())
+    b.memory.put(b.lists[turn + 2][1], requests[turn + 2][1][::-1].astype("<u4").tobytes())
+    assert await b.run(arguments) == 0b0110
+    b.compare_batch(requests, {turn: 2, turn + 2: 4})
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+async def a_slow_scan_holds_up_the_front(dut: Any) -> None:
+    """Empty and shortest histories: all in flight are ready before the scan before them ends."""
+    b = await bench(dut)
+    rng = np.random.default_rng(3)
+    requests = [(*lists(rng, i % 3, 2 * i), 1 + i) for i in range(10)]
+    assert await b.run(b.put_batch(requests)) == 0
+    b.compare_batch(requests, {})
+
+
 @cocotb.test(timeout_time=4, timeout_unit="ms")
 @cocotb.parametrize(cycles=[150, 900, 2000])
 async def reset_in_mid_batch(dut: Any, cycles: int) -> None:

@@ -153,13 +153,28 @@ async def rows_of_a_shard_lie_anywhere(dut: Any) -> None:
     await b.set("n_items", items)
     for last in (1, ITEMS - 1, *rng.integers(2, ITEMS, 12).tolist()):
         for n_rows, status in ((int(rows[last]) + 1, OK), (int(rows[last]), BAD_ROW)):
-            history = np.array([0, last, last // 2])
+            history = np.array([0, last, *rng.integers(0, last + 1, 15)])  # any place in a beat
             arguments = b.put(history, none) | {"k": 3, "n_rows": n_rows}
             assert await b.run(arguments) == status, (n_rows, last)
             # A bad row is read as row 0.
             b.compare(
                 (np.where(rows[history] < n_rows, history, 0), none, 3), b.addresses["result"]
             )
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+async def lists_of_every_bit_of_a_length(dut: Any) -> None:
+    """Histories and seen lists of 0, 1, 2, 4 ... entries; few items are scanned."""
+    b = await bench(dut, places=2)
+    items = 2 * CONFIG.lanes + 1
+    b.model = replace(b.model, item=b.model.item[:items], bias=b.model.bias[:items])
+    await b.set("n_items", items)
+    await b.set("n_rows", ITEMS)
+    rng = np.random.default_rng(5)
+    for bit in range(max(CONFIG.max_rows, CONFIG.max_seen).bit_length()):
+        history = rng.integers(0, ITEMS, min(1 << bit, CONFIG.max_rows, 256))
+        seen = np.arange(items - 2, items - 2 + min(1 << bit, CONFIG.max_seen), dtype=np.int32)
+        await b.check(history, seen, 3)
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")
