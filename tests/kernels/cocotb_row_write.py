@@ -11,6 +11,7 @@ from cocotb.triggers import FallingEdge, RisingEdge
 
 from recfabric.sim.streams import reset, start
 
+LONGEST = 1 << 14  # beats of a region that is written to its end
 BURST = 4  # MaxBurst, as the tests build it
 Shares = tuple[float, float, float, float]
 
@@ -19,11 +20,11 @@ class Exact:
     """What rf_row_write must show in every cycle, the memory beside it.
 
     ``shares``: of the cycles in which a beat is there, an address and a beat are taken, and a
-    burst that came whole is answered.
+    burst that came whole is answered. ``polite``: ready for an address only once it is there.
     """
 
-    def __init__(self, dut: Any, shares: Shares) -> None:
-        self.dut, self.shares = dut, shares
+    def __init__(self, dut: Any, shares: Shares, *, polite: bool = False) -> None:
+        self.dut, self.shares, self.polite = dut, shares, polite
         self.rng = random.Random(9)
         self.clear()
         for name in ("awready", "wready", "bvalid", "bresp", "bid"):
@@ -51,7 +52,8 @@ class Exact:
             self.valid = True
             d.s_axis_beat_tdata.value = self.rng.getrandbits(len(d.s_axis_beat_tdata))
         d.s_axis_beat_tvalid.value = self.valid_now = self.valid
-        d.m_axi_list_awready.value = self.rng.random() < address
+        ready = self.rng.random() < address and (not self.polite or self.waiting is not None)
+        d.m_axi_list_awready.value = ready
         d.m_axi_list_wready.value = self.rng.random() < data
         ready = min(self.given, self.whole) > self.answered
         self.response = self.rng.getrandbits(2) if ready and self.rng.random() < answer else None
@@ -125,7 +127,7 @@ class Exact:
         d.start_i.value, d.beats_i.value = 0, self.rng.getrandbits(32)
         d.addr_i.value = self.rng.getrandbits(64)
         self.bursts, self.open = -(-beats // BURST), True
-        for first in range(0, min(beats, 50 * BURST), BURST):
+        for first in range(0, min(beats, LONGEST), BURST):
             length = min(BURST, beats - first)
             self.todo.append(((address + first * size) & ALL, length))
             self.lengths.append(length)
@@ -168,6 +170,23 @@ async def a_beat_a_cycle(dut: Any) -> None:
     bench = Exact(dut, (1.0, 1.0, 1.0, 1.0))
     await start(dut)
     assert await bench.region(1 << 12, 100) <= 100 + 4
+
+
+@cocotb.test(timeout_time=50, timeout_unit="us")
+async def a_memory_may_wait_for_an_address(dut: Any) -> None:
+    bench = Exact(dut, (0.9, 0.5, 0.9, 0.9), polite=True)
+    await start(dut)
+    for beats in (1, 9, 40):
+        await bench.region(page(bench.rng), beats)
+
+
+@cocotb.test(timeout_time=400, timeout_unit="us")
+@cocotb.parametrize(beats=[0x1555, 0x2AAA, *((1 << bit) + 3 for bit in range(5, 12))])
+async def long_regions_end(dut: Any, beats: int) -> None:
+    """Every second bit of a count, the others, and single ones."""
+    bench = Exact(dut, (1.0, 1.0, 1.0, 1.0))
+    await start(dut)
+    assert await bench.region(page(bench.rng), beats) <= beats + 4
 
 
 @cocotb.test(timeout_time=100, timeout_unit="us")
