@@ -10,7 +10,7 @@ from recfabric.sim.testbench import Fault, Testbench
 
 NAMES = ("axi-merge", "row-read", "list-read", "row-write")
 FAULTS = [
-    ("axi-merge", Fault("rf_axi_merge.sv", "turns_q != 8'(Turns)) turns_q", "1'b1) turns_q")),
+    ("axi-merge", Fault("rf_axi_merge.sv", "== 8'(Turns)) pick", "== 8'(Turns + 1)) pick")),
     ("axi-merge", Fault("rf_axi_merge.sv", "&& s_axi_rready[back]", "")),
     (
         "row-read",
