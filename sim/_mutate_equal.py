@@ -3,14 +3,17 @@
 
 Works in a folder that ``_mutate_yosys`` has filled: reads ``suspects.json`` (top, mutants), writes
 ``equal.json`` with the numbers of those mutants that change no output and no register's next value
-whatever the inputs and the state are. Each is a miter of the netlist with the mutation and without
-it, cut at the registers, which Yosys' SAT solver decides; what it does not decide in its time is
-not listed.
+whatever the inputs and the state are. First the mutated cell alone is looked at: where its output
+is the same for all inputs of the cell, all else is. Then each is a miter of the netlist with the
+mutation and without it, cut at the registers. Yosys' SAT solver decides; what it does not decide
+in its time is not listed.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -18,6 +21,8 @@ from typing import Any
 TIMEOUT_S = 5
 BUDGET_S = 200  # CPU time for all of a netlist's suspects
 SMALL_BITS = 4096  # a memory of so many is proven as registers
+_CELL = re.compile(r"-cell (\S+) -port (\S+)")
+_MADE = "$auto$mutate"  # Yosys' name of what selects and makes a mutation
 _MEMORY_PORTS = ("$memrd", "$memrd_v2", "$memwr", "$memwr_v2")
 
 
@@ -32,26 +37,59 @@ def prove(job: dict[str, Any]) -> list[int]:
             ys.run_pass(command, design)
 
     netlist = f"{job['top']}_netlist"
-    run("read_rtlil netlist.il")
+    run("read_rtlil netlist.il", "design -save whole")
+    equal = [number for number in job["mutants"] if _same_cell(ys, design, netlist, number)]
+    run("design -load whole")
     _cut_memories(ys, design.module(ys.IdString(f"\\{netlist}")))
     run("memory_map", "dffunmap", "opt_clean")
     _cut_registers(ys, design.module(ys.IdString(f"\\{netlist}")))
     run("opt_clean", f"rename {netlist} gold", "copy gold gate", "design -save cut")
-    equal = []
     for number in job["mutants"]:
+        if number in equal:
+            continue
         if process_time() > BUDGET_S:
             break
         run("design -load cut")
-        for module, value in (("gold", 0), ("gate", number)):
-            run(f"cd {module}", "delete -input mutsel", f"connect -set mutsel {value}", "cd ..")
-        run("opt_expr", "opt_clean", "miter -equiv -flatten -make_assert gold gate miter")
-        run("hierarchy -top miter", "opt_expr")
-        proof = f"sat -prove-asserts -timeout {TIMEOUT_S} miter"
-        # What both have in common is held once, and need not be compared: little is left to solve.
-        run("opt -fast -share_all", f"tee -o proof.log {proof}")
-        if "no model found: SUCCESS" in Path("proof.log").read_text():
+        if _equal(run, number):
             equal.append(number)
     return equal
+
+
+def _equal(run: Callable[..., None], number: int) -> bool:
+    """Whether "gold" and its copy "gate" have the same outputs, unmutated and with the mutation."""
+    for module, value in (("gold", 0), ("gate", number)):
+        run(f"cd {module}", "delete -input mutsel", f"connect -set mutsel {value}", "cd ..")
+    run("opt_expr", "opt_clean -purge", "miter -equiv -flatten -make_assert gold gate miter")
+    run("hierarchy -top miter", "opt_expr")
+    proof = f"sat -prove-asserts -timeout {TIMEOUT_S} miter"
+    # What both have in common is held once, and need not be compared: little is left to solve.
+    run("opt -fast -share_all", f"tee -o proof.log {proof}")
+    return "no model found: SUCCESS" in Path("proof.log").read_text()
+
+
+def _same_cell(ys: Any, design: Any, netlist: str, number: int) -> bool:  # noqa: ANN401
+    """Whether the cell that a mutation of an input changes has the same output all the same."""
+
+    def run(*commands: str) -> None:
+        for command in commands:
+            ys.run_pass(command, design)
+
+    found = _CELL.search(Path("mutations.ys").read_text().splitlines()[number - 1])
+    if found is None or found[2] == "Y":
+        return False
+    run("design -load whole")
+    module = design.module(ys.IdString(f"\\{netlist}"))
+    cells = {cell.name.str(): cell for cell in module.cells_.values()}
+    cell = cells[found[1] if found[1].startswith("$") else f"\\{found[1]}"]
+    if not cell.hasPort(ys.IdString("\\Y")):
+        return False  # a register or a memory
+    for name, other in cells.items():
+        if name != cell.name.str() and not name.startswith(_MADE):
+            module.remove(other)
+    _expose(ys, module, cell.getPort(ys.IdString("\\Y")), drives=False)
+    run("opt_clean", f"rename {netlist} gold", "cd gold", "setundef -undriven -expose", "cd ..")
+    run("copy gold gate")
+    return _equal(run, number)
 
 
 def _cut_memories(ys: Any, module: Any) -> None:  # noqa: ANN401

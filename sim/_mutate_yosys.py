@@ -38,7 +38,7 @@ def write(job: dict[str, Any]) -> None:
         "bwmuxmap",
         "opt_clean",
         # Not a memory's own ports: Yosys writes no Verilog for one whose read enable changes.
-        f"select -set within {within or 'c:*'} t:$mem* %d",
+        f"select -set within {within or 'c:*'} %% t:$mem* %d",
         f"{sample} -o mutations.ys @within",
         "script mutations.ys",
         f"rename {top} {top}_netlist",

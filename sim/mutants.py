@@ -27,7 +27,7 @@ class Target:
 
     name: str
     top: str
-    tests: Path
+    tests: tuple[Path, ...]
     folder: Path  # of the kernel, where mutants.toml lies
     parameters: Mapping[str, int] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -112,7 +112,9 @@ def targets() -> dict[str, Target]:
     for path, data in _tables():
         for row in data.get("target", ()):
             row = dict(row)
-            tests = ROOT.resolve().parent / "tests" / "kernels" / row.pop("tests")
+            files = row.pop("tests")
+            listed = [files] if isinstance(files, str) else files
+            tests = tuple(ROOT.resolve().parent / "tests" / "kernels" / name for name in listed)
             within = tuple(row.pop("within", ()))
             made = Target(tests=tests, folder=path.parent, within=within, **row)
             found[made.name] = made

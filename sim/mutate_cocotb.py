@@ -9,6 +9,7 @@ JSON each. ``recfabric.sim.mutate`` starts this.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import resource
@@ -26,6 +27,7 @@ from cocotb.handle import Immediate
 _SLOWER, _MORE_NS = 4.0, 20_000.0
 # A child that computes for so much longer than the unmutated one has left simulated time behind.
 _CPU_SLOWER, _CPU_MORE_S = 20.0, 60.0
+_GAVE_UP = 4  # a child's exit status
 _UNIT_NS = {"fs": 1e-6, "ps": 1e-3, "ns": 1.0, "us": 1e3, "ms": 1e6, "sec": 1e9}
 
 
@@ -93,6 +95,7 @@ def _child(manager: Any, dut: Any, mutant: int, limit: int) -> dict[str, Any] | 
         os.close(reader)
         if limit:
             resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
+        _end_at_once()
         dut.mutsel.set(Immediate(mutant))
         _report_to(manager, writer)
         return None
@@ -107,6 +110,15 @@ def _child(manager: Any, dut: Any, mutant: int, limit: int) -> dict[str, Any] | 
     by = failed[0][0] if failed else ""
     cpu = round(used.ru_utime + used.ru_stime, 3)
     return {"mutant": mutant, "how": how, "by": by, "cpu": cpu, "passed": passed}
+
+
+def _end_at_once() -> None:
+    """In a child: leave out the exit handlers where Verilator gives up, as on a loop of gates.
+
+    They would wait for threads of the simulator's, which a fork does not take along.
+    """
+    libc = ctypes.CDLL(None)
+    libc.__cxa_atexit(libc._exit, ctypes.c_void_p(_GAVE_UP), None)
 
 
 def _report_to(manager: Any, writer: int) -> None:  # noqa: ANN401

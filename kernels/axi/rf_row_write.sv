@@ -55,8 +55,8 @@ module rf_row_write #(
   logic [31:0] answers_q;        // bursts without a response
   logic open_q, ask, last, written, burst_done;
 
-  // The next burst's address goes out while this one's data does, so that no cycle is lost; none
-  // before its first beat is here, lest it hold up other masters' writes.
+  // The next burst's address goes out while this one's data does, so that no cycle is lost; the
+  // first one's not before there is data, lest it hold up other masters' writes.
   assign ask = ask_q != '0 && ahead_q < 2'd2 && s_axis_beat_tvalid &&
       (!m_axi_list_awvalid || m_axi_list_awready);
   assign last = beat_q == BurstIdx'(MaxBurst - 1) || left_q == 32'd1;

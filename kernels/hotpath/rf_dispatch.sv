@@ -39,9 +39,9 @@ module rf_dispatch #(
   descriptor_t next_q;
   logic valid_q, batch_q, error_q, running_q, take, last_part, open, bad;
   logic [PartBits-1:0] part_q;
-  logic [31:0] left_q;  // descriptors not yet in hand
+  logic [24:0] left_q;  // descriptors not yet in hand, at most 2^24
   logic [TagBits:0] flight_q;
-  tag_t tag_q;
+  tag_t tag_q;  // of the next request that is computed
   logic [63:0] record_q;
 
   assign s_axis_data_tready = left_q != '0 && (!valid_q || open);
@@ -97,11 +97,11 @@ module rf_dispatch #(
       m_axis_cmd_tvalid <= batch_i || (m_axis_cmd_tvalid && !m_axis_cmd_tready);
       running_q <= single_i || batch_i || (running_q && !done_o);
       valid_q <= single_i || (take && last_part) || (valid_q && !open);
-      if (batch_i) left_q <= args_i.count;
-      else if (take && last_part) left_q <= left_q - 32'd1;
+      if (batch_i) left_q <= args_i.count[24:0];
+      else if (take && last_part) left_q <= left_q - 25'd1;
       if (take) part_q <= last_part ? '0 : part_q + PartBits'(1);
       flight_q <= flight_q + (TagBits + 1)'(open) - (TagBits + 1)'(finished_i);
-      if (open) tag_q <= tag_q + 1'b1;
+      if (open && compute_o) tag_q <= tag_q + 1'b1;
     end
   end
 

@@ -60,13 +60,14 @@ module rf_finish #(
   localparam int unsigned RecordWords = 4;
 
   // ---- the clock, and when each request in flight passed each stage ----
-  typedef enum logic [2:0] {Opened, Gathered, Attended, Fused, Scanned} event_e;
-  localparam int unsigned Events = 5;
+  typedef enum logic [1:0] {Gathered, Attended, Fused, Scanned} event_e;
+  localparam int unsigned Events = 4;
 
   logic [31:0] now_q, beats_q;
   logic [Events-1:0] event_now;
   tag_t [Events-1:0] event_tag;
-  logic [Events-1:0][31:0] event_time;  // of the request in hand
+  logic [Events-1:0][31:0] event_time;  // of the request in hand, 0 where it is not computed
+  logic [31:0] opened;
   finish_job_t job;
 
   always_ff @(posedge clk_i) begin
@@ -74,10 +75,9 @@ module rf_finish #(
     beats_q <= start_i ? '0 : beats_q + 32'(beats_i);
   end
 
-  assign event_now = {scanned_i, fused_i, attended_i, gathered_i, open_i};
-  assign event_tag[Opened] = job_i.tag;
+  assign event_now = {scanned_i, fused_i, attended_i, gathered_i};
   assign event_tag[Scanned] = scan_tag_i;
-  for (genvar e = 1; e < 4; e++) begin : gen_tag  // requests pass these in order, once each
+  for (genvar e = 0; e < 3; e++) begin : gen_tag  // those computed pass these in order, once each
     tag_t tag_q;
     always_ff @(posedge clk_i) begin
       if (!rst_ni) tag_q <= '0;
@@ -88,7 +88,7 @@ module rf_finish #(
   for (genvar e = 0; e < Events; e++) begin : gen_time
     logic [31:0] time_q[Flight];
     always_ff @(posedge clk_i) if (event_now[e]) time_q[event_tag[e]] <= now_q;
-    assign event_time[e] = time_q[job.tag];
+    assign event_time[e] = job.run ? time_q[job.tag] : '0;
   end
 
   // ---- requests in order ----
@@ -103,15 +103,15 @@ module rf_finish #(
   status_t status;
 
   rf_fifo #(
-      .Width($bits(finish_job_t)),
+      .Width(32 + $bits(finish_job_t)),
       .Depth(Flight)
   ) u_jobs (
       .clk_i,
       .rst_ni,
-      .s_axis_tdata (job_i),
+      .s_axis_tdata ({now_q, job_i}),
       .s_axis_tvalid(open_i),
       .s_axis_tready(),
-      .m_axis_tdata (job),
+      .m_axis_tdata ({opened, job}),
       .m_axis_tvalid(job_valid),
       .m_axis_tready(finished_o),
       .level_o      ()
@@ -133,7 +133,7 @@ module rf_finish #(
     record = {
       {end_q, event_time[Scanned]},
       {event_time[Fused], event_time[Attended]},
-      {event_time[Gathered], event_time[Opened]},
+      {event_time[Gathered], opened},
       {beats_q, 28'd0, status}
     };
   end
@@ -177,10 +177,10 @@ module rf_finish #(
     if (start_i) begin
       {gather_o, attention_o, fuse_o, scan_o, total_o, beats_o} <= '0;
     end else if (finished_o) begin
-      gather_o    <= job.run ? event_time[Gathered] : '0;
-      attention_o <= job.run ? event_time[Attended] : '0;
-      fuse_o      <= job.run ? event_time[Fused] : '0;
-      scan_o      <= job.run ? event_time[Scanned] : '0;
+      gather_o    <= event_time[Gathered];
+      attention_o <= event_time[Attended];
+      fuse_o      <= event_time[Fused];
+      scan_o      <= event_time[Scanned];
       total_o     <= now_q;
       beats_o     <= beats_q;
     end

@@ -289,13 +289,13 @@ module rf_front #(
       .m_axis_vec_tready
   );
 
-  logic [31:0] loaded_q;  // beats of weights taken
+  logic [$clog2(WeightBeats)-1:0] loaded_q;  // beats of weights taken
   logic load_beat;
   assign load_beat = to_valid[DestWeight] && to_ready[DestWeight];
-  assign load_done_o = load_beat && loaded_q == 32'(WeightBeats - 1);
+  assign load_done_o = load_beat && loaded_q == $bits(loaded_q)'(WeightBeats - 1);
   always_ff @(posedge clk_i) begin
     if (!rst_ni || load_i) loaded_q <= '0;
-    else if (load_beat) loaded_q <= loaded_q + 32'd1;
+    else if (load_beat) loaded_q <= loaded_q + 1'b1;
   end
 
   logic unused_args;

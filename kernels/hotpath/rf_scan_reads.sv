@@ -11,7 +11,7 @@ module rf_scan_reads #(
     input  logic              rst_ni,
     input  logic              start_i,   // a pulse, only while idle: reads the share once
     input  rf_pkg::tag_t      tag_i,
-    input  logic [31:0]       groups_i,  // of the share, at least 1
+    input  logic [31:0]       groups_i,  // of the share, 1 to 2^24
     input  logic [63:0]       item_i,
     input  logic [63:0]       bias_i,
     output logic              idle_o,    // everything is asked for
@@ -23,15 +23,18 @@ module rf_scan_reads #(
   import rf_pkg::*;
 
   localparam int unsigned BeatLog2 = $clog2(BeatBits / 8);
+  localparam int unsigned ChunkBits = $clog2(BiasGroups + 1);
 
-  logic [31:0] left_q, chunk, chunk_beats;  // groups not yet asked for; those of the next bias beat
+  logic [24:0] left_q;  // groups not yet asked for
+  logic [ChunkBits-1:0] chunk;  // those of the next beat of biases
+  logic [31:0] chunk_beats;
   logic [63:0] bias_q, item_q;
   tag_t tag_q;
   logic items_q, given;  // the items are next, not their biases
 
   assign idle_o = left_q == '0;
-  assign chunk = left_q < BiasGroups ? left_q : BiasGroups;
-  assign chunk_beats = chunk * GroupBeats;
+  assign chunk = 32'(left_q) < BiasGroups ? ChunkBits'(left_q) : ChunkBits'(BiasGroups);
+  assign chunk_beats = 32'(chunk) * GroupBeats;
   assign m_axis_cmd_tvalid = !idle_o;
   assign m_axis_cmd_tdata = items_q ?
       '{tag: tag_q, addr: item_q, beats: chunk_beats, dest: DestItem} :
@@ -43,11 +46,11 @@ module rf_scan_reads #(
       left_q  <= '0;
       items_q <= 1'b0;
     end else if (start_i) begin
-      left_q  <= groups_i;
+      left_q  <= groups_i[24:0];
       items_q <= 1'b0;
     end else if (given) begin
       items_q <= !items_q;
-      if (items_q) left_q <= left_q - chunk;
+      if (items_q) left_q <= left_q - 25'(chunk);
     end
   end
 
@@ -61,6 +64,9 @@ module rf_scan_reads #(
       else bias_q <= bias_q + 64'(BeatBits / 8);
     end
   end
+
+  logic unused_groups;
+  assign unused_groups = ^groups_i[31:25];
 
   only_while_idle : assert property (
     @(posedge clk_i) disable iff (!rst_ni)

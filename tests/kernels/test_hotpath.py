@@ -18,7 +18,11 @@ from recfabric.kernels.stimulus import random_contract
 from recfabric.sim import verilator
 from recfabric.sim.testbench import Fault, Testbench
 
-TESTS = Path(__file__).parent / "cocotb_hotpath.py"
+FOLDER = Path(__file__).parent
+TESTS = FOLDER / "cocotb_hotpath.py"
+MEMORY, REGISTERS, TIMES = (
+    FOLDER / f"cocotb_hotpath_{part}.py" for part in ("memory", "registers", "times")
+)
 INT4 = {f"{table}_bits": 4 for table in ("message", "key", "value", "item")}
 SHAPES = {
     "demo": (HotPathConfig(), 300, 8),
@@ -48,15 +52,16 @@ def environment(config: HotPathConfig, items: int, bits: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_requests(shape: str) -> None:
+@pytest.mark.parametrize("tests", [TESTS, MEMORY, REGISTERS, TIMES], ids=lambda path: path.stem)
+def test_requests(shape: str, tests: Path) -> None:
     config, items, bits = SHAPES[shape]
-    bench(config).run(TESTS, env=environment(config, items, bits))
+    bench(config).run(tests, env=environment(config, items, bits))
 
 
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault("rf_scan_reads.sv", "left_q <= left_q - chunk;", "left_q <= left_q - chunk - 1;"),
+        Fault("rf_scan_reads.sv", "left_q - 25'(chunk);", "left_q - 25'(chunk) - 1;"),
         Fault("rf_front.sv", "{text, kept}", "{kept, text}"),
         # the edges' terms are scaled as another sum is
         Fault("rf_edges.sv", "shift: args_i.scatter_shift[7:0]", "shift: args_i.gather_shift[7:0]"),
@@ -91,6 +96,33 @@ def test_a_fault_between_overlapped_requests_is_caught(fault: Fault) -> None:
     made = bench(config, fault)
     only = "(a_batch_overlaps|a_bad_request).*stall=0.0"
     assert made.outcome(TESTS, env=environment(config, items, bits), only=only).failed
+
+
+@pytest.mark.parametrize(
+    ("tests", "only", "fault"),
+    [
+        # a request that is not computed takes a tag, of which no stage knows
+        (
+            TIMES,
+            "ports",
+            Fault("rf_dispatch.sv", "if (open && compute_o) tag_q", "if (open) tag_q"),
+        ),
+        (TIMES, "late", Fault("rf_finish.sv", "now_q   <= start_i ? '0 :", "now_q   <=")),
+        (MEMORY, "once", Fault("rf_scan.sv", "32'((1 << IdsLog2) - 1)", "32'(1 << IdsLog2)")),
+        (
+            MEMORY,
+            "bus_error",
+            Fault("rf_read_ports.sv", "bus_error_o[tag[s]]", "bus_error_o[tag[Rows]]"),
+        ),
+        (REGISTERS, "refused", Fault("rf_control.sv", "args_o.term_shift > 32'd15", "1'b0")),
+        (REGISTERS, "shard", Fault("rf_row_reads.sv", ">= args_i.n_rows", "> args_i.n_rows")),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
+def test_a_fault_of_the_glue_is_caught(tests: Path, only: str, fault: Fault) -> None:
+    config, items, bits = SHAPES["items-packed-int4-edges"]
+    made = bench(config, fault)
+    assert made.outcome(tests, env=environment(config, items, bits), only=only).failed
 
 
 def test_the_hosts_constants_are_those_of_the_register_map() -> None:
