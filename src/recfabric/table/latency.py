@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from recfabric.table.stages import Task
 
 WARM = 20  # requests before the first that counts
+FEW_REQUESTS = 100
 
 Record = dict[str, Any]
 
@@ -176,7 +177,8 @@ def fpga(task: Task, *, deepspeed: bool = False) -> Record:
     longest = int(np.diff(requests.seen.indptr).max(initial=2))
     room = {"max_seen": max(HotPathConfig.max_seen, 1 << (longest - 1).bit_length())}
     config = target.hotpath(contract, **{**room, **task.plan.hardware})
-    rtl = RtlDevice(config, memory_bytes=memory_bytes(contract, config))
+    quick = len(requests) < FEW_REQUESTS  # the compiler would take longer than they do
+    rtl = RtlDevice(config, memory_bytes=memory_bytes(contract, config), quick=quick)
     device = CountedDevice(rtl)
     driver = HotPathDriver(device, contract)
     transfer = TRANSFERS[target.flow]
