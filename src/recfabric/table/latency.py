@@ -208,6 +208,7 @@ def fpga(task: Task, *, deepspeed: bool = False) -> Record:
         "netlist": config.describe(),
         "transfer": transfer.record(),
         "ms": {"plain": quantiles([f[3] for f in found]), **words["ms"]},
+        "per_request": {"cycles": cycles, "ms": [round(f[3], 6) for f in found]},
         "cycles": {"plain": quantiles(cycles), "text": words["cycles"]},
         "language_model_ms": words["language_model_ms"],
         "equivalence": {
