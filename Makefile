@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup finn-env pynq-env demo bitstream test lint types unit formal mutate soak bench format registers clean
+.PHONY: help setup finn-env pynq-env demo table bitstream test lint types unit formal mutate soak bench format registers clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -66,6 +66,9 @@ $(PYNQ_VENV)/installed: host/pynq_requirements.txt pyproject.toml
 
 demo: setup  ## ml-100k to top-10 lists out of simulated RTL; report in build/demo/report.html
 	$(BIN)/recfabric demo
+
+table: setup  ## graph, language model, hybrid and its optimisations side by side, in build/table
+	$(BIN)/recfabric table
 
 bitstream: setup  ## write MODEL's project for BOARD; build it where Vivado or Vitis is installed
 	$(BIN)/recfabric deploy $(MODEL) --board $(BOARD)

@@ -109,20 +109,37 @@ class LightGcn(nn.Module):
         return total / (self.layers + 1)
 
 
+@dataclass(frozen=True, eq=False)
+class TrainedLightGcn:
+    """Propagated embeddings: ``user`` (U, D), ``item`` (I, D), and where they were best.
+
+    An item without interactions has no neighbours: its row is its own embedding, divided by the
+    number of layers and one, which training met as a negative alone. ``curve``: NDCG@10 on
+    validation, an entry each ``every`` epochs.
+    """
+
+    user: Tensor
+    item: Tensor
+    epoch: int
+    curve: tuple[float, ...]
+
+    @property
+    def scorer(self) -> Scorer:
+        """Scores of the training users."""
+        return lambda low, high: (self.user[low:high] @ self.item.T).numpy()
+
+
 def train_lightgcn(
     split: Split, config: LightGcnConfig, *, judge: Judge, seed: int, progress: Progress
-) -> Scorer:
-    """Train by BPR with one uniform negative per edge; the best epoch on validation is kept.
-
-    The scorer answers for the training users.
-    """
+) -> TrainedLightGcn:
+    """Train by BPR with one uniform negative per edge; the best epoch on validation is kept."""
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     model = LightGcn(split.users, adjacency(split.train, split.items), config)
     optimiser = torch.optim.Adam(model.parameters(), config.rate)
     user = torch.from_numpy(np.repeat(np.arange(split.users), np.diff(split.train.indptr)))
     item = torch.from_numpy(split.train.values.astype(np.int64))
-    best, best_value, stale = model().detach(), -1.0, 0
+    best, best_epoch, stale, curve = model().detach(), 0, 0, [-1.0]
     with progress.task("LightGCN", config.epochs) as advance:
         for epoch in range(1, config.epochs + 1):
             for edges in torch.split(torch.randperm(len(user), generator=generator), config.batch):
@@ -136,12 +153,13 @@ def train_lightgcn(
                 continue
             final = model().detach()
             value = _validate(judge, final, split.users)
-            stale = 0 if value > best_value else stale + 1
-            if value > best_value:
-                best, best_value = final, value
+            stale = 0 if value > max(curve) else stale + 1
+            if not stale:
+                best, best_epoch = final, epoch
+            curve.append(value)
             if stale >= config.patience:
                 break
-    return _scorer(best, split.users)
+    return TrainedLightGcn(best[: split.users], best[split.users :], best_epoch, tuple(curve[1:]))
 
 
 def _bpr(model: LightGcn, user: Tensor, item: Tensor, negative: Tensor, penalty: float) -> Tensor:
@@ -154,9 +172,5 @@ def _bpr(model: LightGcn, user: Tensor, item: Tensor, negative: Tensor, penalty:
 
 
 def _validate(judge: Judge, final: Tensor, users: int) -> float:
-    some = torch.cat([final[torch.from_numpy(judge.users)], final[users:]])
-    return judge(lambda seen: rank(_scorer(some, len(judge.users)), seen, k=10))
-
-
-def _scorer(final: Tensor, users: int) -> Scorer:
-    return lambda low, high: (final[low:high] @ final[users:].T).numpy()
+    some = TrainedLightGcn(final[torch.from_numpy(judge.users)], final[users:], 0, ())
+    return judge(lambda seen: rank(some.scorer, seen, k=10))

@@ -31,6 +31,17 @@ def latest(lists: Ragged, longest: int) -> Ragged:
     return Ragged(indptr, lists.values[np.repeat(lists.indptr[1:], length) + offset])
 
 
+def within(lists: Ragged, items: npt.NDArray[np.int64], catalogue: int) -> Ragged:
+    """Of each list the entries among ``items``, as positions in it; ``catalogue``: items in all."""
+    place = np.full(catalogue, -1, np.int64)
+    place[items] = np.arange(len(items))
+    found = place[lists.values]
+    owner = np.repeat(np.arange(len(lists)), np.diff(lists.indptr))[found >= 0]
+    count = np.bincount(owner, minlength=len(lists))
+    indptr = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    return Ragged(indptr, found[found >= 0].astype(np.int32))
+
+
 def windows(lists: Ragged, size: int) -> Ragged:
     """Each list in windows of at most ``size`` consecutive entries, each half over the next."""
     step = max(size // 2, 1)

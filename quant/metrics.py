@@ -64,11 +64,22 @@ def hits(ids: Ids, targets: Ragged) -> npt.NDArray[np.bool_]:
 
 def ndcg(ids: Ids, targets: Ragged, k: int = 10) -> float:
     """Mean NDCG@k of the lists ``ids`` (R, K), K >= k; 0 where nobody has a target."""
-    count = np.diff(targets.indptr)
+    return _mean(*_gains(ids, targets, k))
+
+
+def ndcg_each(ids: Ids, targets: Ragged, k: int = 10) -> npt.NDArray[np.float64]:
+    """float64 (R,): NDCG@k of each list, NaN where its user has no target."""
+    reached, ideal = _gains(ids, targets, k)
+    return np.where(ideal > 0, reached / np.maximum(ideal, 1e-300), np.nan)
+
+
+def _gains(
+    ids: Ids, targets: Ragged, k: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The discounted gain of each list and that of its ideal."""
     gains = 1.0 / np.log2(np.arange(2, k + 2))
-    ideal = np.concatenate([[0.0], np.cumsum(gains)])[np.minimum(count, k)]
-    reached = hits(ids[:, :k], targets) @ gains
-    return _mean(reached, ideal)
+    ideal = np.concatenate([[0.0], np.cumsum(gains)])[np.minimum(np.diff(targets.indptr), k)]
+    return hits(ids[:, :k], targets) @ gains, ideal
 
 
 def recall(ids: Ids, targets: Ragged, k: int = 20) -> float:

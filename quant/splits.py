@@ -49,6 +49,11 @@ class Split:
         return np.bincount(self.train.values, minlength=self.items).astype(np.int64)
 
 
+def natural(dataset: Dataset) -> str:
+    """The protocol of a data set for which none is named: its own split where it brings one."""
+    return PROTOCOLS[0] if dataset.given is None else "given"
+
+
 def split(dataset: Dataset, protocol: str = "random-80-10-10", *, seed: int = 42) -> Split:
     """Split a data set by a named protocol.
 

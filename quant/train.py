@@ -33,7 +33,7 @@ from recfabric.quant.lists import latest, take
 from recfabric.quant.metrics import Scorer, accuracy, rank
 from recfabric.quant.progress import Progress, Silent
 from recfabric.quant.qat import Bits, QuantHybrid, quantise
-from recfabric.quant.splits import Split, split
+from recfabric.quant.splits import Split, natural, split
 from recfabric.requests import Ragged
 
 PACKAGES = ("recfabric", "numpy", "torch", "torch-geometric", "brevitas", "transformers", "scipy")
@@ -131,6 +131,63 @@ def train_widths(
         ]
 
 
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """The models of one training, what they learned from, and the run's record.
+
+    ``quantised``: None where the training ended with the float model.
+    """
+
+    floating: Hybrid
+    quantised: QuantHybrid | None
+    split: Split
+    history: Ragged
+    record: Mapping[str, Any]
+    dataset: Dataset
+
+    @property
+    def scorer(self) -> Scorer:
+        """Scores of the split's users, by the last model of the training."""
+        popularity = self.split.popularity
+        if self.quantised is None:
+            return scorer(self.floating, self.history, popularity)
+        return integer_scorer(self.quantised, self.history, popularity)
+
+    def checkpoint(self) -> Checkpoint:
+        """The quantised model with all that an export needs."""
+        assert self.quantised is not None, "a float model has no contract"
+        texts, data = self.dataset.texts or (), self.dataset
+        return Checkpoint(self.quantised, self.split, data.items, self.record, data.users, texts)
+
+
+def train_models(
+    config: TrainConfig,
+    dataset: Dataset,
+    *,
+    quantised: bool = True,
+    parts: Split | None = None,
+    vectors: npt.NDArray[np.float32] | None = None,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train as :func:`train` does, without yardsticks and without a look at the test part.
+
+    ``quantised``: go on from the float model to the quantised one; ``parts``: a split to train on
+    (None: the configured one); ``vectors``: (I, E), of the items' texts instead of those that
+    ``config.encoder`` gives. Raises as :func:`train` does.
+    """
+    with _deterministic(config.threads):
+        job = _Job.of(replace(config, lightgcn=None), dataset, progress or Silent(), parts)
+        job = replace(job, vectors=vectors)
+        floating = _floating(job)
+        model: QuantHybrid | None = None
+        curve: list[float] = []
+        if quantised:
+            with job.stage("qat"):
+                model, curve = _quantised(job, floating)
+        record = _record(job, []) | _curves(floating, curve)
+        return Trained(floating.model, model, job.split, job.history, record, dataset)
+
+
 @contextmanager
 def _deterministic(threads: int) -> Iterator[None]:
     """Sums in one order: no atomics in the gradient of an indexed read, a fixed thread count."""
@@ -169,7 +226,7 @@ def _floating(job: _Job) -> _Floating:
         with job.stage("LightGCN"):
             scorers["LightGCN"] = train_lightgcn(
                 job.split, config.lightgcn, judge=job.judge, seed=config.seed, progress=job.progress
-            )
+            ).scorer
     with job.stage("float"):
         model, curve = _hybrid(job, graph, chosen, features)
     scorers["float"] = scorer(model, job.history, job.popularity)
@@ -183,14 +240,18 @@ def _finish(job: _Job, floating: _Floating, out: Path) -> TrainResult:
     with job.stage("test"):
         own = {"qat": integer_scorer(model, job.history, job.popularity)}
         rows = _measure(job, {**floating.scorers, **own})
-    record = _record(job, rows) | {
-        "chosen": floating.chosen.record,
-        "validation": {"float": floating.curve, "qat": curve},
-    }
+    record = _record(job, rows) | _curves(floating, curve)
     dataset = job.dataset
     texts = dataset.texts or ()
     Checkpoint(model, job.split, dataset.items, record, dataset.users, texts).save(out)
     return TrainResult(out, rows, dict(job.seconds))
+
+
+def _curves(floating: _Floating, quantised: list[float]) -> dict[str, Any]:
+    return {
+        "chosen": floating.chosen.record,
+        "validation": {"float": floating.curve, "qat": quantised},
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,12 +265,15 @@ class _Job:
     popularity: npt.NDArray[np.int64]
     judge: Judge
     progress: Progress
+    vectors: npt.NDArray[np.float32] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, config: TrainConfig, dataset: Dataset, progress: Progress) -> _Job:
-        natural = "random-80-10-10" if dataset.given is None else "given"
-        parts = split(dataset, config.protocol or natural, seed=config.split_seed)
+    def of(
+        cls, config: TrainConfig, dataset: Dataset, progress: Progress, parts: Split | None = None
+    ) -> _Job:
+        if parts is None:
+            parts = split(dataset, config.protocol or natural(dataset), seed=config.split_seed)
         for name in ("train", "valid", "test"):
             if not len(getattr(parts, name).values):
                 raise DataError(
@@ -237,6 +301,8 @@ def _features(job: _Job) -> Tensor | None:
     """Text features (I, F); None where the data set has no text."""
     if job.dataset.texts is None:
         return None
+    if job.vectors is not None:
+        return text_features(job.vectors, job.config.text_dim)
     vectors = encode_items(job.dataset.texts, job.config.encoder, progress=job.progress)
     return text_features(vectors, job.config.text_dim)
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from recfabric.quant.datasets import Dataset
 
 
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "calm", "loud", "thing", "number"]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item):  # type: ignore[no-untyped-def]  # noqa: ANN201
     try:
@@ -44,3 +47,27 @@ def ml100k() -> "Dataset":
         if os.environ.get("CI"):
             raise
         pytest.skip(f"NOT TESTED: {error}")
+
+
+@pytest.fixture(scope="session")
+def tiny_causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an untrained Llama of 16 dimensions and two heads."""
+    import torch
+    from transformers import BertTokenizer, LlamaConfig, LlamaModel
+
+    folder = tmp_path_factory.mktemp("causal")
+    vocabulary = WORDS + [str(i) for i in range(100)]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        architectures=["LlamaModel"],
+    )
+    LlamaModel(config).save_pretrained(folder)
+    return folder

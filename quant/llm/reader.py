@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts to vectors while a request waits: one process, one thread, no padding, no DeepSpeed.
+"""Texts to vectors while a request waits: one process, one thread, no padding; under DeepSpeed
+inference where that is asked for.
 
 The recipe is that of :mod:`recfabric.quant.llm.vectors`; here a text is read alone, so that its
 vector does not depend on what is read beside it.
@@ -10,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from recfabric.config import cache_dir
 from recfabric.errors import ConfigError, MissingExtraError
 from recfabric.quant.encoder import store
 from recfabric.quant.llm import models
+from recfabric.quant.llm.launch import alone
 from recfabric.quant.llm.prompts import liked
 from recfabric.quant.llm.textmap import TextModel
 from recfabric.quant.progress import Progress, Silent
@@ -30,19 +33,28 @@ class TextReader:
     """A language model that is loaded at its first text, or by :meth:`load`.
 
     ``model``: see :func:`recfabric.quant.llm.models.load_model`; ``adapter``: a folder of
-    ``recfabric train llm``, or None; ``noun``: what an item is, for a causal model's prompt.
-    Thread-safe; bfloat16 where the CPU multiplies it. ``texts`` counts what was read.
+    ``recfabric train llm``, or None; ``noun``: what an item is, for a causal model's prompt;
+    ``deepspeed``: run the network under DeepSpeed inference, in this process. An adapted model is
+    run as deep as it was adapted. Thread-safe; bfloat16 where the CPU multiplies it. ``texts``
+    counts what was read.
     """
 
     def __init__(
-        self, model: str, *, adapter: str | None = None, noun: str = "", longest: int = 128
+        self,
+        model: str,
+        *,
+        adapter: str | None = None,
+        noun: str = "",
+        longest: int = 128,
+        deepspeed: bool = False,
     ) -> None:
         try:
-            from recfabric.quant.llm.vectors import EncoderConfig
+            from recfabric.quant.llm.vectors import EncoderConfig, read_adapter
         except ModuleNotFoundError as error:
             raise MissingExtraError(str(error.name), "train") from None
-        self.config = EncoderConfig(model, adapter=adapter, longest=longest)
-        self.noun, self.texts = noun, 0
+        depth = read_adapter(Path(adapter))["depth"] if adapter else EncoderConfig().depth
+        self.config = EncoderConfig(model, adapter=adapter, longest=longest, depth=depth)
+        self.noun, self.texts, self._deepspeed = noun, 0, deepspeed
         self._lock = threading.Lock()
         self._loaded: tuple[Any, Any, bool] | None = None
 
@@ -50,13 +62,17 @@ class TextReader:
         """Load the model now. Raises as :func:`recfabric.quant.llm.models.load_model` does."""
         import torch
 
-        from recfabric.quant.llm.vectors import is_causal, load_encoder
+        from recfabric.quant.llm.vectors import is_causal, load_encoder, under_deepspeed
 
         with self._lock:
             if self._loaded is None:
                 dtype = torch.bfloat16 if models.has_bfloat16() else torch.float32
                 tokenizer, network = load_encoder(self.config, dtype)
-                self._loaded = tokenizer, network, is_causal(network)
+                causal = is_causal(network)
+                if self._deepspeed:
+                    with alone():
+                        network = under_deepspeed(network, dtype)
+                self._loaded = tokenizer, network, causal
 
     def read(
         self, texts: Sequence[str], *, progress: Progress | None = None
@@ -93,7 +109,7 @@ class TextReader:
         )
 
     @classmethod
-    def of(cls, model: TextModel) -> TextReader:
+    def of(cls, model: TextModel, *, deepspeed: bool = False) -> TextReader:
         """The reader of a map's model.
 
         Raises ConfigError where its weights here, or its adapter's, are others than the map's.
@@ -107,7 +123,13 @@ class TextReader:
                     f"The weights of '{name}' are not those that the contract's texts were mapped "
                     "with; bring the right ones or export the model again."
                 )
-        return cls(model.name, adapter=model.adapter, noun=model.noun, longest=model.longest)
+        return cls(
+            model.name,
+            adapter=model.adapter,
+            noun=model.noun,
+            longest=model.longest,
+            deepspeed=deepspeed,
+        )
 
     def cached(
         self, texts: Sequence[str], *, progress: Progress | None = None

@@ -106,17 +106,10 @@ def _run_ranks(texts: Sequence[str], config: EncoderConfig) -> npt.NDArray[np.fl
 
 def run(texts: Sequence[str], config: EncoderConfig, progress: Progress) -> npt.NDArray[np.float32]:
     """Encode in this process, one of ``config.ranks``; each of them gets all vectors."""
-    import deepspeed
-
     dtype = torch.bfloat16 if models.has_bfloat16() else torch.float32
     tokenizer, network = load_encoder(config, dtype)
     causal = is_causal(network)
-    engine = deepspeed.init_inference(
-        network,
-        dtype=dtype,
-        tensor_parallel={"tp_size": config.ranks},
-        replace_with_kernel_inject=False,
-    )
+    network = under_deepspeed(network, dtype, config.ranks)
     tokens = tokenise(tokenizer, texts, config.longest)
     order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
     parts = []
@@ -125,12 +118,28 @@ def run(texts: Sequence[str], config: EncoderConfig, progress: Progress) -> npt.
             with torch.inference_mode():
                 ids, lengths = padded([tokens[i] for i in batch])
                 mask = torch.arange(ids.shape[1]) < lengths[:, None]
-                state = engine.module(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+                state = network(input_ids=ids, attention_mask=mask.long()).last_hidden_state
                 parts.append(pooled(state, lengths, causal).numpy())
             advance(len(batch))
     vectors = np.empty((len(tokens), parts[0].shape[1]), np.float32)
     vectors[order] = np.concatenate(parts)
     return vectors
+
+
+def under_deepspeed(network: Any, dtype: torch.dtype, ranks: int = 1) -> Any:  # noqa: ANN401
+    """The network as DeepSpeed inference has made it, its layers shared by so many processes.
+
+    There is no kernel to inject on a CPU.
+    """
+    import deepspeed
+
+    engine = deepspeed.init_inference(
+        network,
+        dtype=dtype,
+        tensor_parallel={"tp_size": ranks},
+        replace_with_kernel_inject=False,
+    )
+    return engine.module
 
 
 def load_encoder(config: EncoderConfig, dtype: torch.dtype) -> tuple[Any, Any]:

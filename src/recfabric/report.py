@@ -36,23 +36,14 @@ def write_report(result: Mapping[str, Any], folder: Path) -> None:
     record = json.dumps(result, indent=1, sort_keys=True, allow_nan=False) + "\n"
     page = render(result)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "report.json", record)
-    _write(folder / "report.html", page)
+    write_text(folder / "report.json", record)
+    write_text(folder / "report.html", page)
 
 
 def render(result: Mapping[str, Any]) -> str:
     """The page's HTML."""
-    try:
-        import jinja2
-    except ImportError:
-        raise MissingExtraError("jinja2", "report") from None
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["figure"] = figure
-    template = resources.files("recfabric") / "templates" / "report.html.j2"
-    page = environment.from_string(template.read_text(encoding="utf-8"))
-    return page.render(
+    return fill(
+        "report.html.j2",
         result=result,
         headline=headline(result["equivalence"]),
         tiles=_tiles(result),
@@ -60,6 +51,27 @@ def render(result: Mapping[str, Any]) -> str:
         cycles=_cycles(result.get("cycles") or {}),
         resources=_resources(result.get("resources") or []),
     )
+
+
+def fill(template: str, **values: object) -> str:
+    """A page out of one of the package's templates; raises MissingExtraError without Jinja2."""
+    try:
+        import jinja2
+    except ImportError:
+        raise MissingExtraError("jinja2", "report") from None
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figure"] = figure
+    return environment.get_template(template).render(**values)
+
+
+def _template(name: str) -> str:
+    return (resources.files("recfabric") / "templates" / name).read_text(encoding="utf-8")
 
 
 def figure(value: object) -> str:
@@ -204,7 +216,8 @@ def _over(row: Mapping[str, Any]) -> Iterable[str]:
             yield f"{row['module']} takes {share:.0%} of the {column} that {row['part']} has"
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
     staging = path.with_name(f".{path.name}.{os.getpid()}")
     staging.write_text(text, encoding="utf-8")
     staging.replace(path)

@@ -34,7 +34,7 @@ class TextEncoder:
     MissingExtraError without transformers and torch.
     """
 
-    def __init__(self, contract: Contract, textmap: TextMap) -> None:
+    def __init__(self, contract: Contract, textmap: TextMap, *, deepspeed: bool = False) -> None:
         try:
             from recfabric.quant.llm.reader import TextReader
         except ModuleNotFoundError as error:
@@ -45,15 +45,20 @@ class TextEncoder:
                 f"{contract.sha256[:12]}; export the model again."
             )
         self.contract, self.map = contract, textmap
-        self._readers = [TextReader.of(model) for model in textmap.models]
+        self._readers = [TextReader.of(m, deepspeed=deepspeed) for m in textmap.models]
 
     @classmethod
-    def open(cls, folder: Path, contract: Contract) -> TextEncoder | None:
-        """The encoder of a contract folder; None where the folder has no map from text."""
+    def open(
+        cls, folder: Path, contract: Contract, *, deepspeed: bool = False
+    ) -> TextEncoder | None:
+        """The encoder of a contract folder; None where the folder has no map from text.
+
+        ``deepspeed``: its language models run under DeepSpeed inference.
+        """
         from recfabric.quant.llm.textmap import TextMap
 
         found = TextMap.load(folder)
-        return None if found is None else cls(contract, found)
+        return None if found is None else cls(contract, found, deepspeed=deepspeed)
 
     @property
     def calls(self) -> int:

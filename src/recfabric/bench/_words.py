@@ -64,6 +64,11 @@ _WORDS = [
 ]
 
 
+def wish(rng: np.random.Generator) -> str:
+    """A text of 3 to 15 words, as a user may ask for something."""
+    return " ".join(rng.choice(_WORDS, rng.integers(3, 16)))
+
+
 @dataclass(frozen=True)
 class WordsResult:
     """Milliseconds on the soft device, texts of 3 to 15 words; ``calls``: texts that the model read
@@ -118,7 +123,7 @@ def measure(folder: Path, *, requests: int = 500, seed: int = 1) -> WordsResult:
     longest = min(80, len(tokens), contract.shape.max_history // 2)
     for _ in range(_WARM + requests):
         history = rng.choice(tokens, rng.integers(1, longest + 1)).tolist()
-        text = " ".join(rng.choice(_WORDS, rng.integers(3, 16)))
+        text = wish(rng)
         for worded in (False, True):
             before, begin = encoder.calls, time.perf_counter()
             recommender.recommend(history, _K, text=text if worded else None)

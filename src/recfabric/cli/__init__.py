@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from recfabric import __version__
-from recfabric.cli import bench, boards, finn, flows, llm, model, search, serve
+from recfabric.cli import bench, boards, finn, flows, llm, model, search, serve, table
 from recfabric.errors import RecFabricError
 
 
@@ -42,6 +42,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="recfabric", description=__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (model, bench, search, flows, finn, llm, serve, boards):
+    for group in (model, bench, search, table, flows, finn, llm, serve, boards):
         group.add(commands)
     return parser
