@@ -94,7 +94,7 @@ def test_a_planted_fault_is_caught(fault: Fault) -> None:
 def test_a_fault_between_overlapped_requests_is_caught(fault: Fault) -> None:
     config, items, bits = SHAPES["items-packed-int4-edges"]
     made = bench(config, fault)
-    only = "(a_batch_overlaps|a_bad_request).*stall=0.0"
+    only = "(a_batch_overlaps|a_bad_request).*stall=0.0|a_bad_list"
     assert made.outcome(TESTS, env=environment(config, items, bits), only=only).failed
 
 
