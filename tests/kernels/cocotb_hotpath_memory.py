@@ -62,7 +62,8 @@ def written(b: Bench) -> Counter[int]:
 async def what_is_needed_is_read_once(dut: Any, places: int) -> None:
     """Every beat of the lists, rows and catalogue; answers and records alone are written."""
     b = await bench(dut, STALLS[places // 2 % 2], places=places)
-    requests = mixture(4, places)
+    whole = (*lists(np.random.default_rng(places), 16, 16), 3)  # lists that end with a beat
+    requests = [*mixture(3, places), whole]
     for _ in range(2):
         arguments = b.put_batch(requests)
         b.memory.reads.clear()
