@@ -193,14 +193,16 @@ class _Run:
             str(folder / STATES),
             tag=f"step{done}",
             client_state={"done": done, "key": key} | self._memory(),
+            save_latest=False,  # it would be named before every rank has written its part
             exclude_frozen_parameters=True,
         )
         import deepspeed
 
+        dist.barrier()
         tuned = [p for p in self.network.upper.parameters() if p.requires_grad]
         with deepspeed.zero.GatheredParameters(tuned, modifier_rank=None):
             if self._rank == 0:
-                _keep_one(folder / STATES, f"step{done}")
+                _name_latest(folder / STATES, f"step{done}")
                 _write_adapter(folder / ADAPTERS / f"step{done}", self.network, self.config)
         dist.barrier()
 
@@ -227,11 +229,14 @@ class _Run:
         return int(state["done"])
 
 
-def _keep_one(states: Path, tag: str) -> None:
-    if (states / "latest").read_text().strip() == tag:
-        for old in states.glob("step*"):
-            if old.name != tag:
-                shutil.rmtree(old)
+def _name_latest(states: Path, tag: str) -> None:
+    """Make a whole state the one to resume from, at once; those before it go."""
+    written = states / "latest.new"
+    written.write_text(tag)
+    written.replace(states / "latest")
+    for old in states.glob("step*"):
+        if old.name != tag:
+            shutil.rmtree(old)
 
 
 def _write_adapter(folder: Path, network: Network, config: AlignConfig) -> None:
