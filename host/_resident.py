@@ -65,6 +65,9 @@ class Resident:
         self._staged: Generation | None = None
         self._verify()
 
+    def work(self) -> None:
+        """Run what waits where no thread of its own does; called by whoever brings work."""
+
     def _switch(self, generation: Generation) -> None:
         """Change over to a generation, whose tables are written first where they are not there."""
         if self._staged is not generation:

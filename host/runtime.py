@@ -88,7 +88,6 @@ class Runtime:
             for lane in self._lanes:
                 lane.close()
             raise
-        self._direct = [lane for lane in self._lanes if isinstance(lane, DirectLane)]
         self._room = min(lane.driver.buffers["lists"].size for lane in self._lanes)
         self._waiting: deque[Request] = deque()
         self._late: list[Request] = []
@@ -268,7 +267,7 @@ class Runtime:
 
     def _work(self) -> None:
         """Run what lies with the devices that have no thread; outside of the lock."""
-        for lane in self._direct:
+        for lane in self._lanes:
             lane.work()
 
     def _make(self, number: int, contract: Contract) -> Generation:

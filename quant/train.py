@@ -241,9 +241,8 @@ def _finish(job: _Job, floating: _Floating, out: Path) -> TrainResult:
         own = {"qat": integer_scorer(model, job.history, job.popularity)}
         rows = _measure(job, {**floating.scorers, **own})
     record = _record(job, rows) | _curves(floating, curve)
-    dataset = job.dataset
-    texts = dataset.texts or ()
-    Checkpoint(model, job.split, dataset.items, record, dataset.users, texts).save(out)
+    done = Trained(floating.model, model, job.split, job.history, record, job.dataset)
+    done.checkpoint().save(out)
     return TrainResult(out, rows, dict(job.seconds))
 
 

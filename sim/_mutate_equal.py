@@ -38,7 +38,12 @@ def prove(job: dict[str, Any]) -> list[int]:
 
     netlist = f"{job['top']}_netlist"
     run("read_rtlil netlist.il", "design -save whole")
-    equal = [number for number in job["mutants"] if _same_cell(ys, design, netlist, number)]
+    mutations = Path("mutations.ys").read_text().splitlines()
+    equal = [
+        number
+        for number in job["mutants"]
+        if _same_cell(ys, design, run, netlist, mutations[number - 1], number)
+    ]
     run("design -load whole")
     _cut_memories(ys, design.module(ys.IdString(f"\\{netlist}")))
     run("memory_map", "dffunmap", "opt_clean")
@@ -67,14 +72,16 @@ def _equal(run: Callable[..., None], number: int) -> bool:
     return "no model found: SUCCESS" in Path("proof.log").read_text()
 
 
-def _same_cell(ys: Any, design: Any, netlist: str, number: int) -> bool:  # noqa: ANN401
+def _same_cell(
+    ys: Any,  # noqa: ANN401
+    design: Any,  # noqa: ANN401
+    run: Callable[..., None],
+    netlist: str,
+    mutation: str,
+    number: int,
+) -> bool:
     """Whether the cell that a mutation of an input changes has the same output all the same."""
-
-    def run(*commands: str) -> None:
-        for command in commands:
-            ys.run_pass(command, design)
-
-    found = _CELL.search(Path("mutations.ys").read_text().splitlines()[number - 1])
+    found = _CELL.search(mutation)
     if found is None or found[2] == "Y":
         return False
     run("design -load whole")

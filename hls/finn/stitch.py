@@ -7,12 +7,12 @@ that no open tool elaborates are left out, ours of the same name come in.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from recfabric.builds import write_whole
 from recfabric.errors import ConfigError
 from recfabric.hls.finn import environment
 from recfabric.hls.finn.design import Design, Layer, Stream
@@ -86,9 +86,7 @@ def put(path: Path, text: str) -> None:
     if path.exists() and path.read_text() == text:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_suffix(f".{os.getpid()}")
-    staging.write_text(text)
-    staging.replace(path)
+    write_whole(path, text)
 
 
 def _net(tensor: str, side: str) -> str:

@@ -136,10 +136,16 @@ LINEAR = RidgeConfig(penalty=10.0, sharpness=0.0, smoothing=0.0)
 
 def block(vectors: npt.NDArray[Any], reference: npt.NDArray[np.int64] | None = None) -> Matrix:
     """A feature block: :func:`unit` rows, centred on the mean of ``reference`` (None: all)."""
+    return unit(vectors, middle(vectors, reference))
+
+
+def middle(vectors: npt.NDArray[Any], reference: npt.NDArray[np.int64] | None = None) -> Matrix:
+    """(E,): the mean of the rows ``reference`` (None: all) that have a text; zeros without one."""
     known = np.any(vectors != 0, axis=1)
     if reference is not None:
         known &= np.isin(np.arange(len(known)), reference)
-    return unit(vectors, vectors[known].mean(axis=0) if known.any() else 0)
+    mean: Matrix = vectors[known].mean(axis=0) if known.any() else np.zeros_like(vectors[0])
+    return mean
 
 
 def unit(vectors: npt.NDArray[Any], centre: npt.ArrayLike) -> Matrix:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from recfabric.builds import write_whole
 from recfabric.errors import ConfigError, DataError
 from recfabric.quant.llm import models
 from recfabric.quant.llm.align import AlignConfig, Target
@@ -231,9 +232,7 @@ class _Run:
 
 def _name_latest(states: Path, tag: str) -> None:
     """Make a whole state the one to resume from, at once; those before it go."""
-    written = states / "latest.new"
-    written.write_text(tag)
-    written.replace(states / "latest")
+    write_whole(states / "latest", tag)
     for old in states.glob("step*"):
         if old.name != tag:
             shutil.rmtree(old)

@@ -31,7 +31,7 @@ def content_key(files: Sequence[Path], *parts: object) -> str:
 def write_whole(path: Path, text: str) -> None:
     """Write a file at once or not at all: who reads it never sees a part of it."""
     staging = path.with_name(f".{path.name}.{os.getpid()}")
-    staging.write_text(text)
+    staging.write_text(text, encoding="utf-8")
     staging.replace(path)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import recfabric
+from recfabric.builds import write_whole
 from recfabric.config import tool_versions
 from recfabric.contract import Contract
 from recfabric.errors import ConfigError, DataError, MissingExtraError
@@ -202,9 +203,7 @@ def write_json(path: Path, record: dict[str, Any]) -> None:
     if path.is_dir():
         raise DataError(f"{path} is a folder; name a file for the result.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f".{path.name}.tmp")
-    staging.write_text(json.dumps(record, indent=1) + "\n")
-    staging.replace(path)
+    write_whole(path, json.dumps(record, indent=1) + "\n")
 
 
 def _read(path: Path, command: str) -> dict[str, Any]:

@@ -8,13 +8,13 @@ script. Every figure of a plot stands in a table as well.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recfabric.bitstreams.parts import PARTS
+from recfabric.builds import write_whole
 from recfabric.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def write_report(result: Mapping[str, Any], folder: Path) -> None:
     record = json.dumps(result, indent=1, sort_keys=True, allow_nan=False) + "\n"
     page = render(result)
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "report.json", record)
-    write_text(folder / "report.html", page)
+    write_whole(folder / "report.json", record)
+    write_whole(folder / "report.html", page)
 
 
 def render(result: Mapping[str, Any]) -> str:
@@ -214,10 +214,3 @@ def _over(row: Mapping[str, Any]) -> Iterable[str]:
     for column, share in zip(_COLUMNS, _share(row), strict=False):
         if share > 1:
             yield f"{row['module']} takes {share:.0%} of the {column} that {row['part']} has"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    staging = path.with_name(f".{path.name}.{os.getpid()}")
-    staging.write_text(text, encoding="utf-8")
-    staging.replace(path)

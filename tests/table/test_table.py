@@ -19,6 +19,7 @@ from recfabric.host.verify import answer_all
 from recfabric.kernels.hotpath.config import HotPathConfig
 from recfabric.kernels.hotpath.cost import Memory, Request, alone, row_cycles
 from recfabric.kernels.stimulus import random_contract
+from recfabric.quant.choose import Candidates
 from recfabric.quant.datasets import Dataset
 from recfabric.quant.metrics import ndcg, recall
 from recfabric.quant.progress import Silent
@@ -27,11 +28,13 @@ from recfabric.requests import Requests
 from recfabric.table import run as runner
 from recfabric.table import texts
 from recfabric.table._transfer import TRANSFERS, CountedDevice, Moved, Transfer
+from recfabric.table.alone import RULES
 from recfabric.table.make import make_table
 from recfabric.table.pages import NOTHING, cells
-from recfabric.table.plan import READS, ROWS, STAGES, Plan
+from recfabric.table.plan import READS, ROWS, STAGES, TRIALS, Plan
 from recfabric.table.record import COLUMNS
 from recfabric.table.run import StageError, folder_of, read_stage, run_stages
+from recfabric.table.stages import GNN_GRID
 
 SEEDS = (3,)
 ROWS_RUN = ("popularity", "gnn", "distilled", "fpga")
@@ -288,3 +291,9 @@ def test_bad_input_is_one_sentence(
         make_table(Plan(data=str(plain)), SEEDS, tmp_path, Silent(), rows=["gnn"])
     assert main(["table", "--data", str(plain), "--board", "nexys"]) == 2
     assert "nexys" in capsys.readouterr().err
+
+
+def test_every_way_has_the_tuning_budget_that_the_notes_name() -> None:
+    assert len(RULES) == TRIALS
+    assert sum(len(values) for values in GNN_GRID.values()) == TRIALS
+    assert sum(len(values) for values in vars(Candidates()).values()) == TRIALS

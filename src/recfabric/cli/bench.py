@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -67,6 +67,23 @@ def add(commands: Commands) -> None:
     area.set_defaults(run=_area)
 
 
+class _Result(Protocol):
+    @property
+    def met(self) -> bool: ...
+    def record(self) -> dict[str, Any]: ...
+    def table(self) -> str: ...
+
+
+def _tell(result: _Result, file: Path | None) -> int:
+    """Write and print a measurement; gives the exit code."""
+    from recfabric.demo import write_json
+
+    if file:
+        write_json(file, result.record())
+    print(result.table())
+    return 0 if result.met else 1
+
+
 def _kernels(options: argparse.Namespace) -> int:
     from recfabric.bench._runner import cases, record, run_cases
     from recfabric.bench._simulation import simulation
@@ -98,27 +115,19 @@ def _backends(options: argparse.Namespace) -> int:
 
 def _service(options: argparse.Namespace) -> int:
     from recfabric.bench._service import measure
-    from recfabric.demo import write_json
     from recfabric.quant.progress import Terminal
 
     with Terminal().task("load", 1) as advance:
         result = measure(options.model, seconds=options.seconds)
         advance(1)
-    if options.json:
-        write_json(options.json, result.record())
-    print(result.table())
-    return 0 if result.met else 1
+    return _tell(result, options.json)
 
 
 def _words(options: argparse.Namespace) -> int:
     from recfabric.bench._words import measure
-    from recfabric.demo import write_json
 
     result = measure(options.model, requests=options.requests)
-    if options.json:
-        write_json(options.json, result.record())
-    print(result.table())
-    return 0 if result.met else 1
+    return _tell(result, options.json)
 
 
 def _cost(options: argparse.Namespace) -> int:
@@ -138,13 +147,9 @@ def _cost(options: argparse.Namespace) -> int:
 
 def _epoch(options: argparse.Namespace) -> int:
     from recfabric.bench._epoch import measure
-    from recfabric.demo import write_json
 
     result = measure(options.users, options.items, options.interactions)
-    if options.json:
-        write_json(options.json, result.record())
-    print(result.table())
-    return 0 if result.met else 1
+    return _tell(result, options.json)
 
 
 def _area(options: argparse.Namespace) -> int:

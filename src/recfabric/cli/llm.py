@@ -34,10 +34,7 @@ def add(commands: Commands) -> None:
     )
     train.add_argument("--full", action="store_true", help="fine-tune every weight, no LoRA")
     train.add_argument("--objective", help="ridge, regression or contrastive")
-    train.add_argument("--depth", type=float, help="share of the layers that are run")
-    train.add_argument("--tuned", type=float, help="share of those that get LoRA, from the top")
-    train.add_argument("--rank", type=int, help="of LoRA (8)")
-    train.add_argument("--targets", nargs="+", metavar="NAME", help="projections that get LoRA")
+    _lora_options(train)
     train.add_argument("--steps", type=int)
     train.add_argument("--batch", type=int, help="items a step, over all ranks")
     train.add_argument("--rate", type=float)
@@ -56,10 +53,7 @@ def add(commands: Commands) -> None:
     against.add_argument("--out", type=Path, default=OUT / "compare", help="goes on if begun there")
     against.add_argument("--model", help="smollm2-135m, gemma3-270m, or a name or folder")
     against.add_argument("--objective", help="ridge, regression or contrastive, for both")
-    against.add_argument("--depth", type=float, help="share of the layers that are run")
-    against.add_argument("--tuned", type=float, help="share of those that get LoRA, from the top")
-    against.add_argument("--rank", type=int, help="of LoRA (8)")
-    against.add_argument("--targets", nargs="+", metavar="NAME", help="projections that get LoRA")
+    _lora_options(against)
     against.add_argument("--batch", type=int, help="items a step, for both")
     against.add_argument("--steps", type=int, help="of LoRA")
     against.add_argument("--rate", type=float, help="of LoRA")
@@ -96,6 +90,13 @@ def _noun(options: argparse.Namespace) -> str:
     from recfabric.demo import NOUNS
 
     return str(NOUNS.get(options.data, "") if options.noun is None else options.noun)
+
+
+def _lora_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--depth", type=float, help="share of the layers that are run")
+    parser.add_argument("--tuned", type=float, help="share of those that get LoRA, from the top")
+    parser.add_argument("--rank", type=int, help="of LoRA (8)")
+    parser.add_argument("--targets", nargs="+", metavar="NAME", help="projections that get LoRA")
 
 
 def _align_config(options: argparse.Namespace) -> AlignConfig:

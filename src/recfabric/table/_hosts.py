@@ -15,16 +15,15 @@ from torch.nn import functional
 
 from recfabric.quant.hybrid import Edges, attend, logits, pool, scatter, softmax2
 from recfabric.quant.llm.adapt import SENTENCES
-from recfabric.quant.llm.cold import Matrix, block, kernel, unit
+from recfabric.quant.llm.cold import Matrix, block, kernel, middle, unit
 from recfabric.quant.llm.prompts import attributes, columns
 from recfabric.quant.llm.reader import TextReader
 from recfabric.quant.llm.textmap import MapConfig
 from recfabric.requests import Ragged
+from recfabric.table.plan import FLOAT, MATRIX
 
 if TYPE_CHECKING:
     from recfabric.table.stages import Task
-
-FLOAT = "float.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +40,7 @@ class TextAlone:
     def load(cls, task: Task) -> TextAlone:
         """From the stage that chose the rule; the readers are loaded."""
         rule = task.left("model")["rule"]
-        with np.load(task.needs["model"] / "matrix.npz") as a:
+        with np.load(task.needs["model"] / MATRIX) as a:
             matrix, features = a["matrix"], a["features"]
         return cls(matrix, features, rule["sharpness"], _featuriser(task, rule["labels"]))
 
@@ -60,12 +59,11 @@ def _featuriser(task: Task, labels: bool) -> Callable[[str], Matrix]:
     readers: list[tuple[TextReader, Sequence[Matrix]]] = []
     reader, found = task.reader(), task.vectors()
     reader.load()
-    readers.append((reader, [part.mean(axis=0) for part in np.split(found, 2, axis=1)]))
+    readers.append((reader, [middle(part) for part in np.split(found, 2, axis=1)]))
     if labels:
         small = TextReader(SENTENCES)
         small.load()
-        centre = small.cached(task.texts).mean(axis=0)
-        readers.insert(0, (small, [centre]))
+        readers.insert(0, (small, [middle(small.cached(task.texts))]))
     known = columns(task.texts)
 
     def featurise(text: str) -> Matrix:
@@ -142,7 +140,7 @@ def _weights(task: Task, items: int) -> Callable[[str], Tensor]:
     likeness = kernel([features], config.sharpness).astype(np.float64)
     likeness[np.diag_indices(items)] += config.penalty
     solved = np.linalg.inv(likeness).astype(np.float32)
-    centres = [half.mean(axis=0) for half in halves]
+    centres = [middle(half) for half in halves]
 
     def weights(text: str) -> Tensor:
         parts = np.split(reader.read([text]), 2, axis=1)

@@ -11,9 +11,9 @@ from typing import Any
 
 from recfabric.demo import training_extra, write_json
 from recfabric.errors import RecFabricError
-from recfabric.table.plan import Plan
+from recfabric.table.plan import DONE, Plan
 
-DONE, JOB, ERROR = "stage.json", "job.json", "error.txt"
+JOB, ERROR = "job.json", "error.txt"
 
 
 def functions() -> dict[str, Callable[..., dict[str, Any]]]:

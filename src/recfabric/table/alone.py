@@ -10,7 +10,7 @@ and how smooth, is chosen on validation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,12 +23,10 @@ from recfabric.quant.llm.cold import ColdSplit, Matrix, kernel
 from recfabric.quant.metrics import rank
 from recfabric.quant.progress import Silent
 from recfabric.table._meter import metered
+from recfabric.table.plan import JUDGES, MATRIX
 
 if TYPE_CHECKING:
     from recfabric.table.stages import Task
-
-MATRIX = "matrix.npz"
-_JUDGES = 2048
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ RULES = tuple(
 def llm(task: Task) -> dict[str, Any]:
     """The best of the rules on validation, judged on the split and on the cold items."""
     everyone, train = np.arange(task.split.items), task.split.train
-    judge = Judge.of(task.split, train, _JUDGES)
+    judge = Judge.of(task.split, train, JUDGES)
     record: dict[str, Any] = {}
     with metered(record):
         blocks = _blocks(task)
@@ -90,9 +88,7 @@ def llm(task: Task) -> dict[str, Any]:
 
 def _blocks(task: Task) -> list[Matrix]:
     """Attributes, the small encoder's vectors, the language model's mean and last states."""
-    everything = task.draw.__class__(
-        task.seed, np.arange(task.split.items), task.draw.cold, task.draw.history, task.draw.targets
-    )
+    everything = replace(task.draw, warm=np.arange(task.split.items))
     return language_model_blocks(task.texts, task.vectors(), everything, Silent())
 
 

@@ -34,6 +34,7 @@ from recfabric.quant.metrics import ndcg, recall, top_k
 from recfabric.requests import Ragged, Requests
 from recfabric.table._hosts import FloatHybrid, TextAlone
 from recfabric.table._transfer import TRANSFERS, CountedDevice
+from recfabric.table.plan import GNN, MODEL
 from recfabric.table.quality import LISTED
 from recfabric.words import TextEncoder
 
@@ -112,7 +113,7 @@ def _ease(task: Task) -> tuple[Host, bool]:
 
 
 def _gnn(task: Task) -> tuple[Host, bool]:
-    with np.load(task.needs["model"] / "gnn.npz") as a:
+    with np.load(task.needs["model"] / GNN) as a:
         user, item = a["user"], a["item"]
     return lambda asked, _: _listed(item @ user[asked.user], asked), False
 
@@ -134,7 +135,7 @@ def _float(task: Task) -> tuple[Host, bool]:
 
 def _contract(task: Task, *, deepspeed: bool = False) -> tuple[Host, bool]:
     """The integer model as the host serves it: tokens in, tokens out."""
-    folder = task.needs["model"] / "model"
+    folder = task.needs["model"] / MODEL
     contract = Contract.load(folder)
     encoder = TextEncoder.open(folder, contract, deepspeed=deepspeed)
     assert encoder is not None, "every row with a contract has a map from text"
@@ -171,7 +172,7 @@ def fpga(task: Task, *, deepspeed: bool = False) -> Record:
     Raises ConfigError where the board cannot hold the netlist's ports.
     """
     model = task.left("model")
-    folder, target = task.needs["model"] / "model", board(task.plan.board)
+    folder, target = task.needs["model"] / MODEL, board(task.plan.board)
     contract, requests = Contract.load(folder), Requests.load(folder)
     assert requests is not None, "an exported contract has requests"
     longest = int(np.diff(requests.seen.indptr).max(initial=2))

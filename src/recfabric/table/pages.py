@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from recfabric.builds import write_whole
 from recfabric.demo import write_json
 from recfabric.plots import Bar, bars
-from recfabric.report import fill, write_text
+from recfabric.report import fill
 from recfabric.table.record import COLUMNS
 
 NOTHING = "—"
@@ -20,8 +21,8 @@ _YARDS = ("random", "popularity", "ease")
 def write_table(record: Mapping[str, Any], out: Path) -> None:
     """``table.json``, ``table.md`` and ``table.html`` in a folder, each whole or not at all."""
     write_json(out / "table.json", dict(record))
-    write_text(out / "table.md", markdown(record))
-    write_text(out / "table.html", page(record))
+    write_whole(out / "table.md", markdown(record))
+    write_whole(out / "table.html", page(record))
 
 
 def markdown(record: Mapping[str, Any]) -> str:

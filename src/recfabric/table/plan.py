@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 
 from recfabric.errors import ConfigError
 
+# What stages leave in their folders, for those that need them.
+DONE, VECTORS, EACH, GNN, MODEL = "stage.json", "vectors.npy", "each.npy", "gnn.npz", "model"
+MATRIX, FLOAT = "matrix.npz", "float.npz"
+JUDGES = 2048  # validation users who are asked at each reading
 TRIALS = 14  # readings of validation by which GNN, language model and hybrid are chosen, each
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from recfabric.config import tool_versions
 from recfabric.quant.datasets import Dataset
 from recfabric.quant.splits import natural, split
-from recfabric.table.plan import ROWS, Plan, Row
+from recfabric.table.plan import ROWS, TRIALS, Plan, Row
 from recfabric.table.quality import spread_of
 from recfabric.table.run import read_stage
 
@@ -43,8 +43,8 @@ NOTES = (
     "EASE between warm items; attributes, MiniLM and the row's language model): floats in the "
     "unoptimised row, int8 in the others. The tables of interactions have no part in it, so "
     "distillation cannot change this column.",
-    "Tuning: graph network, language model and hybrid each read validation 14 times to choose "
-    "settings (the graph network with the first seed, the others with each); the epoch that "
+    f"Tuning: graph network, language model and hybrid each read validation {TRIALS} times to "
+    "choose settings (the graph network with the first seed, the others with each); the epoch that "
     "validates best is kept in every training.",
     "Training: CPU-seconds of all that makes the row's model out of data and language model "
     "weights, encoding of the items included, choice of the graph network's settings not. Peak "

@@ -15,8 +15,8 @@ from typing import Any
 from recfabric.demo import write_json
 from recfabric.errors import RecFabricError
 from recfabric.quant.progress import Progress
-from recfabric.table._worker import DONE, ERROR, JOB, work
-from recfabric.table.plan import READS, STAGES, Plan
+from recfabric.table._worker import ERROR, JOB, work
+from recfabric.table.plan import DONE, READS, STAGES, Plan
 
 Record = dict[str, Any]
 

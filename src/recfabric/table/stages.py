@@ -26,33 +26,37 @@ from recfabric.quant.datasets import Dataset
 from recfabric.quant.export import export
 from recfabric.quant.judge import Judge
 from recfabric.quant.lightgcn import LightGcnConfig, TrainedLightGcn, train_lightgcn
+from recfabric.quant.lists import within
 from recfabric.quant.llm.adapt import adapt, material
 from recfabric.quant.llm.align import AlignConfig
-from recfabric.quant.llm.cold import ColdSplit, RidgeConfig, kernel, quantise_edges, text_edges
+from recfabric.quant.llm.cold import (
+    ColdSplit,
+    Matrix,
+    RidgeConfig,
+    kernel,
+    quantise_edges,
+    text_edges,
+)
 from recfabric.quant.llm.launch import alone
 from recfabric.quant.llm.prompts import liked
 from recfabric.quant.llm.reader import TextReader
 from recfabric.quant.llm.textmap import fit_map
-from recfabric.quant.llm.vectors import EncoderConfig, run
+from recfabric.quant.llm.vectors import EncoderConfig, encode, run
 from recfabric.quant.metrics import Scorer, rank
 from recfabric.quant.progress import Silent
 from recfabric.quant.splits import Split, natural, split
 from recfabric.quant.train import TrainConfig, Trained, train_models
-from recfabric.requests import Ragged
-from recfabric.table._hosts import FLOAT
 from recfabric.table._meter import metered
-from recfabric.table.plan import Plan
+from recfabric.table.plan import DONE, EACH, FLOAT, GNN, JUDGES, MODEL, VECTORS, Plan
 from recfabric.table.quality import Exam, judge_cold, warm_split
 
 Record = dict[str, Any]
-VECTORS, EACH, GNN, MODEL = "vectors.npy", "each.npy", "gnn.npz", "model"
 GNN_GRID = {
     "layers": (1, 2, 3, 4),
     "rate": (0.005, 0.01, 0.02, 0.04),
     "penalty": (1e-4, 3e-4, 1e-3, 3e-3),
     "batch": (2048, 8192),
 }
-_TRAIN_JUDGES = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +100,7 @@ class Task:
 
     def left(self, need: str) -> Record:
         """What a stage that this one needs left."""
-        record: Record = json.loads((self.needs[need] / "stage.json").read_text())
+        record: Record = json.loads((self.needs[need] / DONE).read_text())
         return record
 
     def reader(self, *, deepspeed: bool = False) -> TextReader:
@@ -118,7 +122,7 @@ def yardstick(task: Task, *, name: str) -> Record:
     with metered(record):
         scorer: Scorer = most_pop(task.split.popularity)
         if name == "ease":
-            judge = Judge.of(task.split, train, _TRAIN_JUDGES)
+            judge = Judge.of(task.split, train, JUDGES)
             values = {p: _validated(ease(train, items, p), judge) for p in Candidates().penalties}
             record["chosen"] = {"penalty": max(values, key=lambda p: values[p])}
             scorer = ease_scorer(ease(train, items, record["chosen"]["penalty"]), train)
@@ -142,7 +146,7 @@ def _noise(seed: int, items: int) -> Scorer:
 def tune_gnn(task: Task) -> Record:
     """The graph network's settings, one after another on validation: 14 trainings."""
     best, trials = _gnn_config(task.plan, {}), []
-    judge = Judge.of(task.split, task.split.train, _TRAIN_JUDGES)
+    judge = Judge.of(task.split, task.split.train, JUDGES)
     record: Record = {}
     with metered(record):
         for name, values in GNN_GRID.items() if task.plan.tune else ():
@@ -175,7 +179,7 @@ def gnn(task: Task, *, cold: bool = False) -> Record:
     settings = task.left("settings")["settings"]
     config = _gnn_config(task.plan, settings)
     parts = warm_split(task.draw, task.split.items, task.seed) if cold else task.split
-    judge = Judge.of(parts, parts.train, _TRAIN_JUDGES)
+    judge = Judge.of(parts, parts.train, JUDGES)
     record: Record = {"settings": settings}
     with metered(record):
         made = _train_gnn(parts, config, judge, task.seed)
@@ -237,8 +241,7 @@ def hybrid(
     with metered(record):
         made = train_models(config, task.dataset, quantised=quantised, vectors=item_vectors)
     figures = task.judged(made.scorer)
-    blocks = language_model_blocks(task.texts, task.vectors("cold"), task.draw, Silent())
-    edges = text_edges(kernel(blocks, RidgeConfig().sharpness), task.draw, RidgeConfig())
+    edges = _edges_of_texts(task, task.vectors("cold"), task.draw)
     whole = integer_ndcg(quantise_edges(edges), task.draw) if quantised else None
     figures["cold"] = task.draw.ndcg(edges) if whole is None else whole
     if quantised:
@@ -305,19 +308,19 @@ def texts(task: Task, *, texts: bool, cold: bool = False) -> Record:
     return record | {"quality": judge_cold(scorer, task.draw, parts)}
 
 
+def _edges_of_texts(task: Task, vectors: npt.NDArray[np.float32], draw: ColdSplit) -> Matrix:
+    """What each warm item adds to each cold one's score: kernel ridge, as ``recfabric cold``."""
+    blocks, config = language_model_blocks(task.texts, vectors, draw, Silent()), RidgeConfig()
+    return text_edges(kernel(blocks, config.sharpness), draw, config)
+
+
 def _with_cold_edges(task: Task, warm: Split, made: Trained) -> Scorer:
     """The hybrid's scores, those of cold items by edges that text gave them."""
-    from recfabric.quant.llm.vectors import encode
-
     assert made.quantised is not None
-    place = np.full(warm.items, -1, np.int32)
-    place[task.draw.warm] = np.arange(len(task.draw.warm))
-    history = Ragged(warm.train.indptr, place[warm.train.values])
-    draw = replace(task.draw, history=history)
+    history = within(warm.train, task.draw.warm, warm.items)
     prompts = [liked(text, task.plan.noun) for text in task.texts]
     found = encode(prompts, EncoderConfig(task.plan.model))
-    blocks = language_model_blocks(task.texts, found, draw, Silent())
-    edges = text_edges(kernel(blocks, RidgeConfig().sharpness), draw, RidgeConfig())
+    edges = _edges_of_texts(task, found, replace(task.draw, history=history))
     sums, own = ease_scorer(edges, history), made.scorer
     scale = edge_sharpness(made.record)
     unit = 2.0**-made.quantised.formats.score.frac

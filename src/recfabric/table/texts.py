@@ -8,18 +8,19 @@ texts, so that it shows whether texts or the rest of the hybrid bring the differ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from recfabric.builds import write_whole
 from recfabric.config import tool_versions
 from recfabric.demo import write_json
 from recfabric.quant.progress import Progress
 from recfabric.quant.splits import natural, split
-from recfabric.report import write_text
 from recfabric.table.make import checked_data
-from recfabric.table.plan import Plan
+from recfabric.table.plan import EACH, Plan
 from recfabric.table.quality import FEW, paired_bootstrap, spread_of
 from recfabric.table.run import folder_of, read_stage, run_stages
 
@@ -58,7 +59,7 @@ def make_texts(
         "data": {"name": data.name, "sha256": data.sha256},
         "protocol": protocol,
         "seeds": list(seeds),
-        "plan": vars(plan),
+        "plan": asdict(plan),
         "figures": figures,
         "summary": _summary(figures),
         "ratios": {
@@ -76,7 +77,7 @@ def make_texts(
     }
     record["met"] = _met(record)
     write_json(out / "texts.json", record)
-    write_text(out / "texts.md", markdown(record))
+    write_whole(out / "texts.md", markdown(record))
     return record
 
 
@@ -99,7 +100,7 @@ def _ratio(one: float, other: float) -> float | None:
 def _bootstrap(seed: int, out: Path) -> Record:
     """The hybrid less the graph network, over the users of the full ranking of all items."""
     one, other = (
-        np.load(folder_of(out, MODELS[name], seed) / "each.npy") for name in ("hybrid", "GNN alone")
+        np.load(folder_of(out, MODELS[name], seed) / EACH) for name in ("hybrid", "GNN alone")
     )
     return paired_bootstrap(one, other)
 
