@@ -29,14 +29,20 @@ def most_pop(popularity: npt.NDArray[np.int64]) -> Scorer:
 
 
 def ease(
-    train: Ragged, items: int, penalty: float, *, nearby: float = 0.0
+    train: Ragged,
+    items: int,
+    penalty: float,
+    *,
+    nearby: float = 0.0,
+    prior: npt.NDArray[np.floating[Any]] | None = None,
 ) -> npt.NDArray[np.floating[Any]]:
     """EASE's item-item weights B (I, I), zero on the diagonal: scores of a history = x @ B.
 
     ``penalty``: the L2 weight (lambda), above 0; ``nearby``: how much more a pair counts for each
-    window of 20 consecutive interactions in which a user meets both (0 in EASE proper). float64 up
-    to 8,192 items, float32 beyond (memory: about 3 matrices of I x I). Solved by PyTorch, in as
-    many threads as that may use.
+    window of 20 consecutive interactions in which a user meets both (0 in EASE proper); ``prior``:
+    (I, I), zero on the diagonal, what the weights are drawn to instead of 0: the fewer know an
+    item, the more of it stays. float64 up to 8,192 items, float32 beyond (memory: about 3 matrices
+    of I x I, 4 with a prior). Solved by PyTorch, in as many threads as that may use.
     """
     if not penalty > 0:
         raise ConfigError(f"EASE's penalty of {penalty} is not above 0; 50 to 500 is usual.")
@@ -52,7 +58,13 @@ def ease(
         ) from None
     del gram
     weights: npt.NDArray[np.floating[Any]] = torch.cholesky_inverse(factor).numpy()
+    drawn = None
+    if prior is not None:  # B = drawn - P (1 + diag drawn) / diag P, where drawn = lambda P B0
+        drawn = penalty * (weights @ prior.astype(dtype))
     weights /= -np.diag(weights).copy()
+    if drawn is not None:
+        weights *= 1 + np.diag(drawn)
+        weights += drawn
     weights[np.diag_indices(items)] = 0
     return weights
 

@@ -18,6 +18,7 @@ from recfabric.quant.fit import HIDDEN, Teacher
 from recfabric.quant.hybrid import Edges, Start, pool
 from recfabric.quant.judge import Judge
 from recfabric.quant.linear import (
+    Dense,
     Entries,
     Linear,
     Mixed,
@@ -29,25 +30,27 @@ from recfabric.quant.linear import (
     solve,
 )
 from recfabric.quant.lists import take
+from recfabric.quant.llm.cold import RidgeConfig, left_out_edges
 from recfabric.quant.metrics import rank as ranked
 from recfabric.quant.progress import Advance, Progress
 from recfabric.requests import Ragged
 
 L = TypeVar("L", bound=Linear)
 SAMPLED_USERS = 512
+ALIKE_SHARE = 0.2  # of EASE's spread, what alike texts get where they are believed by 1
 
 
 @dataclass(frozen=True)
 class Candidates:
     """The grid: ``penalties`` of EASE; ``nearby``, how much more pairs count that a user met
-    within a few interactions (:func:`recfabric.quant.baselines.ease`); ``texts``, the share of
-    alike texts (:func:`recfabric.quant.linear.alike`), and ``smooth``, that of the graph's smooth
-    part (:func:`recfabric.quant.linear.smooth`), both of EASE's spread; ``product``, how much of
-    the product of rank D the hybrid starts with (:meth:`recfabric.quant.linear.Mixed.start`)."""
+    within a few interactions (:func:`recfabric.quant.baselines.ease`); ``texts``, how much of what
+    texts say is believed (:class:`Texts`); ``smooth``, the share of the graph's smooth part
+    (:func:`recfabric.quant.linear.smooth`) of EASE's spread; ``product``, how much of the product
+    of rank D the hybrid starts with (:meth:`recfabric.quant.linear.Mixed.start`)."""
 
     penalties: tuple[float, ...] = (50.0, 100.0, 200.0, 300.0, 400.0)
     nearby: tuple[float, ...] = (0.0, 0.4)
-    texts: tuple[float, ...] = (0.0, 0.1, 0.2)
+    texts: tuple[float, ...] = (0.0, 0.5, 1.0)
     smooth: tuple[float, ...] = (0.0, 0.3)
     product: tuple[float, ...] = (1.0, 0.5)
 
@@ -55,6 +58,37 @@ class Candidates:
         for name, values in vars(self).items():
             if not values:
                 raise ConfigError(f"The candidates for {name} are none; name at least one number.")
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """What the linear model learns from the items' texts.
+
+    ``features``: (I, F), zeros for an item without a text; ``likeness``: (I, I), the kernel by
+    which cold items get their edges (:func:`recfabric.quant.llm.cold.kernel`), or None.
+
+    With it EASE is drawn to the edges that each item would have if nobody knew it
+    (:func:`recfabric.quant.llm.cold.left_out_edges`). Without, on catalogues whose I x I matrix is
+    too large, how alike texts are is added to it (:func:`recfabric.quant.linear.alike`).
+    """
+
+    features: Tensor
+    likeness: npt.NDArray[np.float32] | None = None
+
+    def prior(self, between: Dense) -> npt.NDArray[np.float64] | None:
+        """(I, I): each item's edges by its text alone, 0 where one of the two has none.
+
+        ``between``: the edges that the interactions give.
+        """
+        if self.likeness is None:
+            return None
+        some = np.flatnonzero((self.features != 0).any(1).numpy())
+        inner = np.ix_(some, some)
+        edges = np.zeros(self.likeness.shape)
+        edges[inner] = left_out_edges(
+            self.likeness[inner], between.matrix.numpy()[inner].astype(np.float64), RidgeConfig()
+        )
+        return edges
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +112,7 @@ def choose(
     candidates: Candidates,
     *,
     graph: Tensor,
-    features: Tensor | None,
+    texts: Texts | None,
     dim: int,
     edges: int,
     seed: int,
@@ -86,21 +120,25 @@ def choose(
 ) -> Chosen:
     """EASE's penalty, then each of the other candidates in their order.
 
-    ``graph``: the normalised adjacency of the training part; ``features``: (I, F) of the texts,
-    None where there are none; ``dim`` and ``edges`` of the start; ``dim``: of the smooth part too.
+    ``graph``: the normalised adjacency of the training part; ``texts``: None where there are none;
+    ``dim`` and ``edges`` of the start; ``dim``: of the smooth part too.
     """
     popularity = torch.from_numpy(np.bincount(train.values, minlength=graph.shape[0] - len(train)))
     items = len(popularity)
 
-    def near(weight: float) -> Entries:
-        return solve(train, items, penalty * (1 + weight / 2), weight) if weight else plain
+    def near(weight: float, prior: npt.NDArray[np.float64] | None = None) -> Entries:
+        if not weight and prior is None:
+            return plain
+        return solve(train, items, penalty * (1 + weight / 2), weight, prior)
 
     def texted(share: float) -> Entries:
-        if not share or features is None:
+        if not share or texts is None:
             return entries
-        other = alike(features, popularity, penalty)
+        if prior is not None:
+            return near(nearby, share * prior)
+        other = alike(texts.features, popularity, penalty)
         ratio = _ratio(entries.sums(sample), other.sums(sample))
-        return entries.plus(Sparse(other.target, share * ratio * other.weight))
+        return entries.plus(Sparse(other.target, share * ALIKE_SHARE * ratio * other.weight))
 
     def mix(share: float) -> Mixed:
         return Mixed(entries, share * left, right)
@@ -115,7 +153,8 @@ def choose(
         penalty, plain = best(candidates.penalties, lambda p: solve(train, items, p))
         nearby, entries = best(candidates.nearby, near)
         sample = Edges.of(take(train, spread(len(train), SAMPLED_USERS)))
-        texts, entries = best(candidates.texts if features is not None else (0.0,), texted)
+        prior = texts.prior(plain) if texts and isinstance(plain, Dense) else None
+        believed, entries = best(candidates.texts if texts is not None else (0.0,), texted)
         torch.manual_seed(seed)
         left, right = smooth(graph, popularity, dim)
         left = left * _ratio(entries.sums(sample), pool(left, sample) @ right.T)
@@ -126,7 +165,7 @@ def choose(
     record = {
         "penalty": penalty,
         "nearby": nearby,
-        "texts": texts,
+        "texts": believed,
         "smooth": share,
         "product": product,
         "sharpness": sharpness,

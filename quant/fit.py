@@ -21,6 +21,7 @@ from recfabric.requests import Ragged
 # The logits (R, C) a teacher gives the items ``some`` (C,), or (R, I), for R histories.
 Teacher = Callable[[Edges, Tensor | None], Tensor]
 HIDDEN = -1e4  # score of the items a history already holds
+EPSILON = 1e-5  # Adam's: rows that hardly get a gradient do not drift by its noise
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def fit(
     The model ends with the weights of the best epoch; epoch 0 is the start.
     """
     generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], config.rate)
+    learned = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.Adam(learned, config.rate, eps=EPSILON)
     mean, best = _copy(model), _copy(model)
     values = [judge()]
     with progress.task(name, config.epochs) as advance:

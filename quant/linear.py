@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize, pad
@@ -187,10 +189,17 @@ class _Rest:
         return first - second if transposed else self.weight * (first - second)
 
 
-def solve(train: Ragged, items: int, penalty: float, nearby: float = 0.0) -> Entries:
-    """EASE of the training part: whole up to 8,192 items, local beyond."""
+def solve(
+    train: Ragged,
+    items: int,
+    penalty: float,
+    nearby: float = 0.0,
+    prior: npt.NDArray[np.float64] | None = None,
+) -> Entries:
+    """EASE of the training part: whole up to 8,192 items, local beyond, where it has no prior."""
     if items <= DOUBLE_LIMIT:
-        return Dense(torch.from_numpy(ease(train, items, penalty, nearby=nearby)).float())
+        found = ease(train, items, penalty, nearby=nearby, prior=prior)
+        return Dense(torch.from_numpy(found).float())
     solved = local_ease(train, items, penalty, nearby=nearby)
     return Sparse(*(torch.from_numpy(a) for a in solved))
 

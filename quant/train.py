@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from recfabric.errors import ConfigError, DataError
-from recfabric.quant.baselines import most_pop
+from recfabric.quant.baselines import DOUBLE_LIMIT, most_pop
 from recfabric.quant.checkpoint import Checkpoint
-from recfabric.quant.choose import Candidates, Chosen, choose, spread, teach
+from recfabric.quant.choose import Candidates, Chosen, Texts, choose, spread, teach
 from recfabric.quant.datasets import Dataset
 from recfabric.quant.encoder import DEFAULT, encode_items
 from recfabric.quant.fit import FitConfig, fit
@@ -30,6 +30,8 @@ from recfabric.quant.judge import Judge
 from recfabric.quant.lightgcn import LightGcnConfig, adjacency, train_lightgcn
 from recfabric.quant.linear import linear_scorer
 from recfabric.quant.lists import latest, take
+from recfabric.quant.llm.cold import RidgeConfig, block, kernel
+from recfabric.quant.llm.prompts import attributes
 from recfabric.quant.metrics import Scorer, accuracy, rank
 from recfabric.quant.progress import Progress, Silent
 from recfabric.quant.qat import Bits, QuantHybrid, quantise
@@ -214,10 +216,10 @@ class _Floating:
 def _floating(job: _Job) -> _Floating:
     config = job.config
     with job.stage("text"):
-        features = _features(job)
+        texts = _texts(job)
     with job.stage("EASE"):
         graph = adjacency(job.split.train, job.split.items)
-        chosen = _choose(job, graph, features)
+        chosen = _choose(job, graph, texts)
     scorers: dict[str, Scorer] = {
         "MostPop": most_pop(job.popularity),
         "EASE": linear_scorer(chosen.ease, job.split.train),
@@ -228,7 +230,7 @@ def _floating(job: _Job) -> _Floating:
                 job.split, config.lightgcn, judge=job.judge, seed=config.seed, progress=job.progress
             ).scorer
     with job.stage("float"):
-        model, curve = _hybrid(job, graph, chosen, features)
+        model, curve = _hybrid(job, graph, chosen, texts.features if texts else None)
     scorers["float"] = scorer(model, job.history, job.popularity)
     return _Floating(model, chosen, scorers, curve)
 
@@ -296,24 +298,27 @@ class _Job:
         self.seconds[name] = round(time.perf_counter() - begin, 2)
 
 
-def _features(job: _Job) -> Tensor | None:
-    """Text features (I, F); None where the data set has no text."""
-    if job.dataset.texts is None:
+def _texts(job: _Job) -> Texts | None:
+    """What is learned from texts; None where the data set has none."""
+    texts, vectors = job.dataset.texts, job.vectors
+    if texts is None:
         return None
-    if job.vectors is not None:
-        return text_features(job.vectors, job.config.text_dim)
-    vectors = encode_items(job.dataset.texts, job.config.encoder, progress=job.progress)
-    return text_features(vectors, job.config.text_dim)
+    if vectors is None:
+        vectors = encode_items(texts, job.config.encoder, progress=job.progress)
+    features = text_features(vectors, job.config.text_dim)
+    if len(texts) > DOUBLE_LIMIT:
+        return Texts(features)
+    return Texts(features, kernel([attributes(texts), block(vectors)], RidgeConfig().sharpness))
 
 
-def _choose(job: _Job, graph: Tensor, features: Tensor | None) -> Chosen:
+def _choose(job: _Job, graph: Tensor, texts: Texts | None) -> Chosen:
     """The linear model that the hybrid starts and learns from."""
     return choose(
         job.split.train,
         Judge.of(job.split, job.history, LINEAR_JUDGES),
         job.config.candidates,
         graph=graph,
-        features=features,
+        texts=texts,
         dim=job.config.dim,
         edges=job.slots,
         seed=job.config.seed,

@@ -127,8 +127,9 @@ class Variants:
         """The linear model that the hybrids of this dimension learn from, graph and features."""
         if dim not in self._chosen:
             job = self._job(dim, heads)
-            graph, features = adjacency(job.split.train, job.split.items), stages._features(job)
-            self._chosen[dim] = stages._choose(job, graph, features), graph, features
+            graph, texts = adjacency(job.split.train, job.split.items), stages._texts(job)
+            features = texts.features if texts else None
+            self._chosen[dim] = stages._choose(job, graph, texts), graph, features
         return self._chosen[dim]
 
     def _job(self, dim: int, heads: int) -> stages._Job:

@@ -183,6 +183,25 @@ def text_edges(likeness: Matrix, split: ColdSplit, config: RidgeConfig) -> Matri
     return edges.astype(np.float32)
 
 
+def left_out_edges(
+    likeness: Matrix, between: npt.NDArray[Any], config: RidgeConfig
+) -> npt.NDArray[np.float64]:
+    """float64 (N, N): what :func:`text_edges` gives each item when it alone is cold.
+
+    ``likeness``: (N, N), a kernel; ``between``: (N, N), edges between the items, known to all, in
+    the place of EASE's. Column j is an item's edges from all others by their texts, 0 from itself;
+    with ``Q = (K + penalty)^-1`` they are ``-Q / diag(Q)``.
+    """
+    edges = likeness.astype(np.float64)
+    edges[np.diag_indices(len(edges))] += config.penalty
+    edges[:] = np.linalg.inv(edges)
+    edges /= -np.diag(edges).copy()
+    edges[np.diag_indices(len(edges))] = 0
+    edges = config.direct * edges + between @ edges
+    edges[np.diag_indices(len(edges))] = 0
+    return edges
+
+
 @dataclass(frozen=True, eq=False)
 class IntegerEdges:
     """Edges as the hardware holds them: ``SLOTS`` an item, int8 weights of one power of two.

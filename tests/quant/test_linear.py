@@ -11,12 +11,16 @@ import torch
 from recfabric.errors import ConfigError
 from recfabric.quant.ablation import run_ablation
 from recfabric.quant.baselines import ease, local_ease
+from recfabric.quant.choose import Candidates, Texts, choose
 from recfabric.quant.export import export
 from recfabric.quant.fit import FitConfig, sampled
 from recfabric.quant.hybrid import Edges, scatter
+from recfabric.quant.judge import Judge
 from recfabric.quant.lightgcn import adjacency
 from recfabric.quant.linear import Dense, Mixed, Sparse, alike, held, smooth
 from recfabric.quant.lists import windows
+from recfabric.quant.llm.cold import RidgeConfig, kernel, left_out_edges
+from recfabric.quant.progress import Silent
 from recfabric.quant.qat import Bits
 from recfabric.quant.splits import split
 from recfabric.quant.synthetic import synthetic_dataset
@@ -87,6 +91,79 @@ def test_alike_texts_are_near_and_count_less_where_both_are_known(
         assert torch.allclose(near.weight[item, some], cosine[item, best].square() * known)
     assert not near.weight[4].any() and (near.target != 4).all()
     assert (near.target[:4] >= 0).all()
+
+
+def test_ease_is_drawn_to_a_prior_the_less_is_known() -> None:
+    train = split(synthetic_dataset(1500, ITEMS, seed=3)).train
+    prior = np.random.default_rng(0).normal(size=(ITEMS, ITEMS))
+    np.fill_diagonal(prior, 0)
+    met = np.zeros((len(train), ITEMS))
+    for user, items in enumerate(train):
+        met[user, items] = 1
+    found = ease(train, ITEMS, 20.0, prior=prior)
+    for j in range(ITEMS):
+        rest = np.delete(np.arange(ITEMS), j)
+        gram = met[:, rest].T @ met[:, rest] + 20 * np.eye(ITEMS - 1)
+        goal = met[:, rest].T @ met[:, j] + 20 * prior[rest, j]
+        assert np.allclose(found[rest, j], np.linalg.solve(gram, goal))
+    assert not np.diag(found).any()
+    assert np.array_equal(ease(train, ITEMS, 20.0), ease(train, ITEMS, 20.0, prior=0 * prior))
+
+
+def test_texts_without_a_word_say_nothing_and_others_as_if_nobody_knew() -> None:
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(ITEMS, 4)).astype(np.float32)
+    features[[2, 7]] = 0
+    between = torch.from_numpy(rng.normal(size=(ITEMS, ITEMS)).astype(np.float32))
+    texts = Texts(torch.from_numpy(features), kernel([features], 0.25))
+    prior = texts.prior(Dense(between.fill_diagonal_(0)))
+    assert prior is not None
+    assert not prior[[2, 7]].any() and not prior[:, [2, 7]].any() and not np.diag(prior).any()
+    some = np.setdiff1d(np.arange(ITEMS), [2, 7])
+    inner = np.ix_(some, some)
+    told = left_out_edges(
+        kernel([features[some]], 0.25), between.numpy()[inner].astype(float), RidgeConfig()
+    )
+    assert np.allclose(prior[inner], told)
+    assert Texts(texts.features).prior(Dense(between)) is None
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_texts_are_believed_as_validation_says(
+    whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Users like what is alike: texts help; the wrong ones do not, by which EASE is drawn."""
+    if not whole:
+        monkeypatch.setattr("recfabric.quant.linear.DOUBLE_LIMIT", ITEMS - 1)
+    rng = np.random.default_rng(5)
+    tastes, features = (rng.normal(size=(n, 3)).astype(np.float32) for n in (80, ITEMS))
+    likes = np.argsort(-(tastes @ features.T), 1)[:, :6]
+    data = replace(
+        synthetic_dataset(80, ITEMS, seed=1),
+        user=np.repeat(np.arange(80), 6).astype(np.int32),
+        item=likes.ravel().astype(np.int32),
+        rating=None,
+        timestamp=None,
+    )
+    parts = split(data)
+    shuffled = [(rng.permutation(features), 0.0)] if whole else []
+    for shown, believed in [(features, 1.0), (None, 0.0), *shuffled]:
+        texts = None if shown is None else Texts(torch.from_numpy(shown))
+        if texts and whole:
+            texts = replace(texts, likeness=kernel([texts.features.numpy()], 0.25))
+        chosen = choose(
+            parts.train,
+            Judge.of(parts, parts.train, 80),
+            Candidates((200.0,), (0.0,), (0.0, 1.0), (0.0,), (1.0,)),
+            graph=adjacency(parts.train, ITEMS),
+            texts=texts,
+            dim=4,
+            edges=2,
+            seed=0,
+            progress=Silent(),
+        )
+        assert chosen.record["texts"] == believed
+        assert isinstance(chosen.teacher.entries, Dense if whole else Sparse)
 
 
 def test_scatter_counts_repeats_and_trains() -> None:

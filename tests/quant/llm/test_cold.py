@@ -16,6 +16,7 @@ from recfabric.quant.llm.cold import (
     RidgeConfig,
     block,
     kernel,
+    left_out_edges,
     quantise_edges,
     text_edges,
 )
@@ -70,6 +71,22 @@ def test_smoothing_puts_ease_before() -> None:
     between = ease(split.history, 6, 3.0)
     expected = 0.3 * plain + between @ plain
     assert np.allclose(text_edges(likeness, split, RidgeConfig(2.0, 0.1, 3.0)), expected, atol=1e-6)
+
+
+def test_each_item_left_out_in_turn_is_cold_alone() -> None:
+    rng = np.random.default_rng(3)
+    features, config = _small()[0], RidgeConfig(2.0, 0.1, 0.0, 0.3)
+    likeness, items = kernel([features], 0.1), np.arange(9)
+    between = rng.normal(size=(9, 9))
+    np.fill_diagonal(between, 0)
+    nobody = Ragged.of([[0]])
+    told = left_out_edges(likeness, between, config)
+    for cold in items:
+        warm = np.delete(items, cold)
+        alone = ColdSplit(0, warm, np.array([cold]), nobody, nobody)
+        plain = text_edges(likeness, alone, config)[:, 0]
+        expected = 0.3 * plain + between[np.ix_(warm, warm)] @ plain
+        assert np.allclose(told[warm, cold], expected, atol=1e-6) and not told[cold, cold]
 
 
 def test_a_block_forgets_items_without_text() -> None:
