@@ -22,7 +22,7 @@ import numpy.typing as npt
 from recfabric.contract import Contract, FixedPoint
 from recfabric.errors import ConfigError, ContractError, DataError
 from recfabric.quant.fetch import write_whole
-from recfabric.quant.llm.cold import unit
+from recfabric.quant.llm.cold import RidgeConfig, unit
 from recfabric.quant.llm.prompts import attributes, columns
 
 FILE = "text.npz"  # beside the contract
@@ -58,9 +58,9 @@ class MapConfig:
     which a ridge makes too small: chosen on items held out of training.
     """
 
-    penalty: float = 5.0
-    sharpness: float = 0.25
-    direct: float = 0.3
+    penalty: float = RidgeConfig.penalty
+    sharpness: float = RidgeConfig.sharpness
+    direct: float = RidgeConfig.direct
     gain: float = 1.0
 
     def __post_init__(self) -> None:
