@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -43,10 +43,11 @@ ALIKE_SHARE = 0.2  # of EASE's spread, what alike texts get where they are belie
 @dataclass(frozen=True)
 class Candidates:
     """The grid: ``penalties`` of EASE; ``nearby``, how much more pairs count that a user met
-    within a few interactions (:func:`recfabric.quant.baselines.ease`); ``texts``, how much of what
-    texts say is believed (:class:`Texts`); ``smooth``, the share of the graph's smooth part
-    (:func:`recfabric.quant.linear.smooth`) of EASE's spread; ``product``, how much of the product
-    of rank D the hybrid starts with (:meth:`recfabric.quant.linear.Mixed.start`)."""
+    within a few interactions (:func:`recfabric.quant.baselines.ease`); ``smooth``, the share of the
+    graph's smooth part (:func:`recfabric.quant.linear.smooth`) of EASE's spread; ``texts``, how
+    much of what texts say is believed (:class:`Texts`), the smooth part beside it; ``product``, how
+    much of the product of rank D the hybrid starts with
+    (:meth:`recfabric.quant.linear.Mixed.start`)."""
 
     penalties: tuple[float, ...] = (50.0, 100.0, 200.0, 300.0, 400.0)
     nearby: tuple[float, ...] = (0.0, 0.4)
@@ -131,17 +132,18 @@ def choose(
             return plain
         return solve(train, items, penalty * (1 + weight / 2), weight, prior)
 
-    def texted(share: float) -> Entries:
-        if not share or texts is None:
-            return entries
-        if prior is not None:
-            return near(nearby, share * prior)
-        other = alike(texts.features, popularity, penalty)
-        ratio = _ratio(entries.sums(sample), other.sums(sample))
-        return entries.plus(Sparse(other.target, share * ALIKE_SHARE * ratio * other.weight))
-
     def mix(share: float) -> Mixed:
         return Mixed(entries, share * left, right)
+
+    def texted(share: float) -> Mixed:
+        if not share or texts is None:
+            return mixed
+        if prior is not None:
+            return replace(mixed, entries=near(nearby, share * prior))
+        other = alike(texts.features, popularity, penalty)
+        ratio = ALIKE_SHARE * _ratio(entries.sums(sample), other.sums(sample))
+        more = Sparse(other.target, share * ratio * other.weight)
+        return replace(mixed, entries=entries.plus(more))
 
     def started(share: float) -> Start:
         torch.manual_seed(seed)
@@ -153,12 +155,12 @@ def choose(
         penalty, plain = best(candidates.penalties, lambda p: solve(train, items, p))
         nearby, entries = best(candidates.nearby, near)
         sample = Edges.of(take(train, spread(len(train), SAMPLED_USERS)))
-        prior = texts.prior(plain) if texts and isinstance(plain, Dense) else None
-        believed, entries = best(candidates.texts if texts is not None else (0.0,), texted)
         torch.manual_seed(seed)
         left, right = smooth(graph, popularity, dim)
         left = left * _ratio(entries.sums(sample), pool(left, sample) @ right.T)
-        share, teacher = best(candidates.smooth, mix)
+        share, mixed = best(candidates.smooth, mix)
+        prior = texts.prior(plain) if texts and isinstance(plain, Dense) else None
+        believed, teacher = best(candidates.texts if texts is not None else (0.0,), texted)
         starts = {share: started(share) for share in candidates.product}
         product, _ = best(candidates.product, lambda share: held(starts[share]))
     sharpness = _sharpness(teacher, judge)
