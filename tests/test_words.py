@@ -213,6 +213,19 @@ def test_the_text_decides(encoder: TextEncoder, contract: Contract) -> None:
     assert [label for label, on in zip(encoder.map.labels, labels, strict=True) if on] == ["Comedy"]
 
 
+def test_every_text_gives_its_own_rows(encoder: TextEncoder, contract: Contract) -> None:
+    """In one call or alone, in any order, whatever was asked before."""
+    texts = [WISH, "a horror film in space", "a western about war"]
+    together, other = encoder.rows(texts, contract), encoder.rows(texts[::-1], contract)
+    for i, text in enumerate(texts):
+        alone = encoder.rows([text], contract)
+        for name in ("message", "key", "value", "item", "bias"):  # another order of sums: a tie
+            row = getattr(alone, name)[0]
+            assert np.abs(row - getattr(together, name)[i]).max() <= 1, name
+            assert np.abs(row - getattr(other, name)[2 - i]).max() <= 1, name
+    assert len(np.unique(together.message, axis=0)) == 3
+
+
 @pytest.mark.parametrize("text", ["", "  \n\t"])
 def test_an_empty_text_is_refused(encoder: TextEncoder, contract: Contract, text: str) -> None:
     recommender = Recommender(contract, encoder=encoder)
