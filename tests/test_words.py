@@ -128,6 +128,19 @@ def test_texts_of_a_batch_do_not_touch_each_other(
             assert same(future.result(30).answer, answer)
 
 
+def test_of_a_long_history_the_latest_half_counts(
+    contract: Contract, config: HotPathConfig, encoder: TextEncoder
+) -> None:
+    """Behind it the text as often; all of the history is left out of the answer."""
+    known = insert(contract, ["wish"], encoder.rows([WISH], contract))
+    history, half = [*range(40), *range(5)], contract.shape.max_history // 2
+    words = Recommender(contract, SoftDevice(config), encoder=encoder)
+    given = words.recommend([f"item{i}" for i in history], 8, text=WISH)
+    whole = [*history[-half:], *[ITEMS] * half]
+    right = HotPathDriver(SoftDevice(config), known).request(whole, [*range(40), ITEMS], 8)
+    assert given.items == tuple(known.tokens[row] for row in right.rows)
+
+
 def test_the_spare_rows_are_closed_to_requests_without_text(
     contract: Contract, config: HotPathConfig, encoder: TextEncoder, rtl: RtlDevice
 ) -> None:

@@ -33,7 +33,8 @@ class Network:
         self.whole.config.use_cache = False
         self.peft = None if config.full else _with_lora(self.whole, config, range(frozen, count))
         self.upper = self.whole if config.full else _above(self.whole, frozen)
-        self._states = None if states is None else states.split([len(t) for t in self.tokens])
+        sizes = [len(one) for one in self.tokens]
+        self._states = None if states is None else torch.split_with_sizes(states, sizes)
 
     def inputs(self, items: Sequence[int]) -> tuple[dict[str, Tensor], Tensor]:
         """What ``upper`` reads of a batch of items, and the texts' lengths (B,)."""
