@@ -4,7 +4,7 @@
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -170,7 +170,11 @@ def test_a_new_item_is_in_the_next_answer(
     contract: Contract, config: HotPathConfig, encoder: TextEncoder, rtl: RtlDevice
 ) -> None:
     text = "The Comedy of chess in winter (1980). Genres: Comedy"
-    expected = insert(contract, ["winter"], encoder.rows([text], contract))
+    rows = encoder.rows([text], contract)
+    expected = insert(contract, ["winter"], rows)
+    for name in (f.name for f in fields(rows)):
+        assert np.array_equal(getattr(expected.tensors, name)[-1:], getattr(rows, name)), name
+    assert rows.edge_weight is not None and rows.edge_weight.any()
     right = Recommender(expected, SoftDevice(config))
     others = [f"item{i}" for i in range(8, ITEMS)]
     for device in (SoftDevice(config), rtl):
