@@ -4,7 +4,7 @@
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +128,19 @@ def test_texts_of_a_batch_do_not_touch_each_other(
             assert same(future.result(30).answer, answer)
 
 
+def test_of_a_long_history_the_latest_half_counts(
+    contract: Contract, config: HotPathConfig, encoder: TextEncoder
+) -> None:
+    """Behind it the text as often; all of the history is left out of the answer."""
+    known = insert(contract, ["wish"], encoder.rows([WISH], contract))
+    history, half = [*range(40), *range(5)], contract.shape.max_history // 2
+    words = Recommender(contract, SoftDevice(config), encoder=encoder)
+    given = words.recommend([f"item{i}" for i in history], 8, text=WISH)
+    whole = [*history[-half:], *[ITEMS] * half]
+    right = HotPathDriver(SoftDevice(config), known).request(whole, [*range(40), ITEMS], 8)
+    assert given.items == tuple(known.tokens[row] for row in right.rows)
+
+
 def test_the_spare_rows_are_closed_to_requests_without_text(
     contract: Contract, config: HotPathConfig, encoder: TextEncoder, rtl: RtlDevice
 ) -> None:
@@ -157,7 +170,11 @@ def test_a_new_item_is_in_the_next_answer(
     contract: Contract, config: HotPathConfig, encoder: TextEncoder, rtl: RtlDevice
 ) -> None:
     text = "The Comedy of chess in winter (1980). Genres: Comedy"
-    expected = insert(contract, ["winter"], encoder.rows([text], contract))
+    rows = encoder.rows([text], contract)
+    expected = insert(contract, ["winter"], rows)
+    for name in (f.name for f in fields(rows)):
+        assert np.array_equal(getattr(expected.tensors, name)[-1:], getattr(rows, name)), name
+    assert rows.edge_weight is not None and rows.edge_weight.any()
     right = Recommender(expected, SoftDevice(config))
     others = [f"item{i}" for i in range(8, ITEMS)]
     for device in (SoftDevice(config), rtl):
@@ -211,6 +228,19 @@ def test_the_text_decides(encoder: TextEncoder, contract: Contract) -> None:
     assert all(text.startswith("The Comedy of chess") for text in best)
     labels = encoder.map.featurise([WISH], vectors)[0, : len(encoder.map.labels)]
     assert [label for label, on in zip(encoder.map.labels, labels, strict=True) if on] == ["Comedy"]
+
+
+def test_every_text_gives_its_own_rows(encoder: TextEncoder, contract: Contract) -> None:
+    """In one call or alone, in any order, whatever was asked before."""
+    texts = [WISH, "a horror film in space", "a western about war"]
+    together, other = encoder.rows(texts, contract), encoder.rows(texts[::-1], contract)
+    for i, text in enumerate(texts):
+        alone = encoder.rows([text], contract)
+        for name in ("message", "key", "value", "item", "bias"):  # another order of sums: a tie
+            row = getattr(alone, name)[0]
+            assert np.abs(row - getattr(together, name)[i]).max() <= 1, name
+            assert np.abs(row - getattr(other, name)[2 - i]).max() <= 1, name
+    assert len(np.unique(together.message, axis=0)) == 3
 
 
 @pytest.mark.parametrize("text", ["", "  \n\t"])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from recfabric.errors import ConfigError, DataError
 from recfabric.quant.datasets import Dataset
 from recfabric.quant.fetch import write_whole
 from recfabric.quant.llm import engine
-from recfabric.quant.llm.align import AlignConfig, Matrix, Target, item_factors, target_of
+from recfabric.quant.llm.align import AlignConfig, Matrix, item_factors, target_of
 from recfabric.quant.llm.cold import ColdSplit, block, kernel
+from recfabric.quant.llm.frozen import first_pass
 from recfabric.quant.llm.launch import alone, launch
 from recfabric.quant.llm.prompts import attributes, liked
 from recfabric.quant.llm.vectors import EncoderConfig, encode, read_adapter
@@ -30,11 +31,13 @@ SENTENCES = "minilm"  # the small encoder that stands beside every language mode
 class Adapted:
     """What a training left: the adapter's folder and its curve.
 
-    ``curve``: a dict a step: step, loss, ranks, seconds, cpu (seconds), peak_mb.
+    ``curve``: a dict a step: step, loss, ranks, seconds, cpu (seconds), peak_mb; ``encoding``:
+    CPU-seconds of the frozen model's pass before it, see :class:`recfabric.quant.llm.frozen.Start`.
     """
 
     folder: Path
     curve: tuple[dict[str, Any], ...]
+    encoding: float | None
 
     @property
     def cpu(self) -> float:
@@ -83,12 +86,15 @@ def adapt(
     progress = progress or Silent()
     if not 1 <= ranks <= 64:
         raise ConfigError(f"{ranks} ranks are not 1 to 64.")
-    target = _target(config, texts, history, beside, progress)
+    given = engine.default_settings(config, ranks=ranks) if settings is None else settings
+    _need_texts(texts)
+    start = first_pass(texts, config, engine.precision(given), progress)
+    place = item_factors(history, len(texts), config.factors)
+    target = target_of(texts, start.vectors, place, beside)
     key = target.key(config)
     _claim(out, key)
     job = {"kind": "align", "key": key, "config": asdict(config), "texts": target.texts}
-    given = engine.default_settings(config, ranks=ranks) if settings is None else settings
-    job["deepspeed"] = dict(given)
+    job |= {"states": str(start.states or ""), "deepspeed": dict(given)}
     np.savez(out / "target.npz", **target.arrays())
     write_whole(out / "job.json", json.dumps(job).encode())
     if ranks == 1 and not apart:
@@ -96,7 +102,7 @@ def adapt(
             engine.train(out, progress)
     else:
         launch(out / "job.json", ranks)
-    return _result(out, config.steps)
+    return _result(out, config.steps, start.cpu)
 
 
 def material(
@@ -141,21 +147,12 @@ def find_adapters(folder: Path, seeds: Iterable[int]) -> dict[int, list[Path]]:
     return found
 
 
-def _target(
-    config: AlignConfig,
-    texts: tuple[str, ...],
-    history: Ragged,
-    beside: Matrix | None,
-    progress: Progress,
-) -> Target:
+def _need_texts(texts: Sequence[str]) -> None:
     if sum(bool(text.strip()) for text in texts) < 2:
         raise DataError(
             f"{len(texts)} items bring fewer than two texts; a language model has nothing to learn "
             "from them."
         )
-    vectors = encode(texts, config.encoder, progress=progress)
-    place = item_factors(history, len(texts), config.factors)
-    return target_of(texts, vectors, place, beside)
 
 
 def _claim(out: Path, key: str) -> None:
@@ -169,8 +166,8 @@ def _claim(out: Path, key: str) -> None:
     write_whole(marker, key.encode())
 
 
-def _result(out: Path, steps: int) -> Adapted:
+def _result(out: Path, steps: int, encoding: float | None) -> Adapted:
     """The curve of the steps that count: of a step done twice, the last time."""
     notes = {n["step"]: n for n in map(json.loads, (out / engine.CURVE).read_text().splitlines())}
     curve = tuple(notes[step] for step in range(steps))
-    return Adapted(out / engine.ADAPTERS / f"step{steps}", curve)
+    return Adapted(out / engine.ADAPTERS / f"step{steps}", curve, encoding)

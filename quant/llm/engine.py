@@ -20,6 +20,7 @@ from recfabric.builds import write_whole
 from recfabric.errors import ConfigError, DataError
 from recfabric.quant.llm import models
 from recfabric.quant.llm.align import AlignConfig, Target
+from recfabric.quant.llm.frozen import read_states
 from recfabric.quant.llm.layers import Network
 from recfabric.quant.llm.objectives import Aligner, ClosedForm
 from recfabric.quant.progress import Progress
@@ -46,6 +47,12 @@ def default_settings(config: AlignConfig, *, zero: int = 1, ranks: int = 1) -> d
         "zero_optimization": {"stage": zero},
         "gradient_clipping": 1.0,
     }
+
+
+def precision(settings: Mapping[str, Any]) -> torch.dtype:
+    """What DeepSpeed's configuration has the weights kept in."""
+    half = bool(settings.get("bf16", {}).get("enabled"))
+    return torch.bfloat16 if half else torch.float32
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -84,7 +91,8 @@ def train(folder: Path, progress: Progress) -> None:
     with np.load(folder / "target.npz") as arrays:
         target = Target(tuple(job["texts"]), **{name: arrays[name] for name in arrays.files})
     torch.manual_seed(config.seed)
-    run = _Run.start(config, target, _completed(job["deepspeed"], config))
+    states = read_states(Path(job["states"])) if job["states"] else None
+    run = _Run.start(config, target, _completed(job["deepspeed"], config), states)
     done = run.resume(folder, job["key"])
     with progress.task("adapt", config.steps) as advance:
         advance(done)
@@ -106,11 +114,16 @@ class _Run:
     scheduled: bool  # whether DeepSpeed's configuration has a schedule or optimiser of its own
 
     @classmethod
-    def start(cls, config: AlignConfig, target: Target, settings: dict[str, Any]) -> _Run:
+    def start(
+        cls,
+        config: AlignConfig,
+        target: Target,
+        settings: dict[str, Any],
+        states: torch.Tensor | None,
+    ) -> _Run:
         import deepspeed
 
-        half = bool(settings.get("bf16", {}).get("enabled"))
-        network = Network(config, target.texts, torch.bfloat16 if half else torch.float32)
+        network = Network(config, target.texts, precision(settings), states)
         aligner = Aligner(network.upper, target, config)
         tuned = [p for p in aligner.parameters() if p.requires_grad]
         own = "optimizer" in settings

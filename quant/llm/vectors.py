@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -104,22 +104,47 @@ def _run_ranks(texts: Sequence[str], config: EncoderConfig) -> npt.NDArray[np.fl
         return np.asarray(np.load(Path(folder) / "vectors.npy"), np.float32)
 
 
-def run(texts: Sequence[str], config: EncoderConfig, progress: Progress) -> npt.NDArray[np.float32]:
-    """Encode in this process, one of ``config.ranks``; each of them gets all vectors."""
-    dtype = torch.bfloat16 if models.has_bfloat16() else torch.float32
+class Watch(Protocol):
+    """Who looks on while a network runs on texts: of so many tokens each, a batch at a time."""
+
+    def begin(self, network: Any, lengths: Sequence[int]) -> None:  # noqa: ANN401
+        """The network is about to run."""
+
+    def keep(self, batch: Sequence[int]) -> None:
+        """It has run on these texts."""
+
+
+def run(
+    texts: Sequence[str],
+    config: EncoderConfig,
+    progress: Progress,
+    *,
+    dtype: torch.dtype | None = None,
+    watch: Watch | None = None,
+) -> npt.NDArray[np.float32]:
+    """Encode in this process, one of ``config.ranks``; each of them gets all vectors.
+
+    ``dtype``: of the weights (None: bfloat16 where the CPU has it).
+    """
+    dtype = dtype or (torch.bfloat16 if models.has_bfloat16() else torch.float32)
     tokenizer, network = load_encoder(config, dtype)
     causal = is_causal(network)
     network = under_deepspeed(network, dtype, config.ranks)
     tokens = tokenise(tokenizer, texts, config.longest)
-    order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
+    sizes = [len(one) for one in tokens]
+    order = sorted(range(len(tokens)), key=lambda i: sizes[i])
     parts = []
+    if watch:
+        watch.begin(network, sizes)
     with progress.task(f"encode text ({config.model})", len(tokens)) as advance:
-        for batch in batches(order, [len(one) for one in tokens], TOKENS_PER_BATCH):
+        for batch in batches(order, sizes, TOKENS_PER_BATCH):
             with torch.inference_mode():
                 ids, lengths = padded([tokens[i] for i in batch])
                 mask = torch.arange(ids.shape[1]) < lengths[:, None]
                 state = network(input_ids=ids, attention_mask=mask.long()).last_hidden_state
                 parts.append(pooled(state, lengths, causal).numpy())
+            if watch:
+                watch.keep(batch)
             advance(len(batch))
     vectors = np.empty((len(tokens), parts[0].shape[1]), np.float32)
     vectors[order] = np.concatenate(parts)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 OUT = Path("build/llm")
+EVERY = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 def add(commands: Commands) -> None:
@@ -55,14 +56,15 @@ def add(commands: Commands) -> None:
     against.add_argument("--objective", help="ridge, regression or contrastive, for both")
     _lora_options(against)
     against.add_argument("--batch", type=int, help="items a step, for both")
-    against.add_argument("--steps", type=int, help="of LoRA")
-    against.add_argument("--rate", type=float, help="of LoRA")
-    against.add_argument("--save", type=int, help="steps between two measurements")
-    against.add_argument("--full-steps", type=int, help="of full fine-tuning (as many as LoRA's)")
-    against.add_argument("--full-rate", type=float, default=1e-4, help="its learning rate (1e-4)")
+    against.add_argument("--steps", type=int, help="of LoRA (42)")
+    against.add_argument("--rate", type=float, help="of LoRA (1e-2)")
+    against.add_argument("--save", type=int, help="steps between two of its measurements (14)")
+    against.add_argument("--full-steps", type=int, default=21, help="of full fine-tuning (21)")
+    against.add_argument("--full-save", type=int, default=7, help="between its measurements (7)")
+    against.add_argument("--full-rate", type=float, default=5e-5, help="its learning rate (5e-5)")
     against.add_argument("--seeds", type=int, default=3, help="of the items, how many (3)")
     against.add_argument("--seed", type=int)
-    against.set_defaults(run=_compare)
+    against.set_defaults(run=_compare, tuned=0.125, targets=EVERY, rate=1e-2, steps=42, save=14)
 
     cold = commands.add_parser("cold", help="NDCG@10 on items nobody has met, five seeds")
     _data_options(cold)
@@ -150,7 +152,13 @@ def _compare(options: argparse.Namespace) -> int:
         from recfabric.quant.progress import Terminal
 
     progress, lora = Terminal(), _align_config(options)
-    full = replace(lora, full=True, rate=options.full_rate, steps=options.full_steps or lora.steps)
+    full = replace(
+        lora,
+        full=True,
+        rate=options.full_rate,
+        steps=options.full_steps,
+        save=options.full_save,
+    )
     record = compare(
         open_data(options.data, progress),
         (lora, full),

@@ -29,21 +29,26 @@ def vectors(contract: Contract, seed: int) -> dict[str, Any]:
 def test_items_are_added_and_replaced_under_their_tokens(
     client: TestClient, contract: Contract
 ) -> None:
-    new, old = vectors(contract, 1), vectors(contract, 2)
-    items = [{"token": "new", "vectors": new}, {"token": "item7", "vectors": old}]
+    place = {"item7": 7, "new": ITEMS, "item3": 3}
+    brought = {token: vectors(contract, seed) for seed, token in enumerate(place, 1)}
+    items = [{"token": token, "vectors": one} for token, one in brought.items()]
     given = client.post("/items", json={"items": items}).json()
-    rows = ItemRows(**{name: np.array([new[name], old[name]]) for name in new})
-    by_hand = insert(contract, ["new", "item7"], rows)
+    names = brought["new"]
+    rows = ItemRows(**{n: np.array([one[n] for one in brought.values()]) for n in names})
+    by_hand = insert(contract, list(brought), rows)
     assert given == {
         "inserted": 1,
-        "replaced": 1,
+        "replaced": 2,
         "contract": by_hand.sha256,
         "generation": 2,
     }
     assert by_hand.tokens == (*contract.tokens, "new")
-    assert by_hand.tensors.item[7].tolist() == old["item"]
-    assert by_hand.tensors.bias[ITEMS] == new["bias"]
-    assert by_hand.tensors.message[:7].tolist() == contract.tensors.message[:7].tolist()
+    others = np.setdiff1d(np.arange(ITEMS), list(place.values()))
+    for name in names:
+        table, before = getattr(by_hand.tensors, name), getattr(contract.tensors, name)
+        for token, row in place.items():
+            assert table[row].tolist() == brought[token][name], (name, token)
+        assert table[others].tolist() == before[others].tolist()
     history = ["new", "item2"]
     answer = ask(client, {"history": history, "k": 32})
     assert (answer["items"], answer["scores"]) == right(by_hand, history, 32)

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from recfabric.errors import ConfigError, DataError, NetworkError, RecFabricError
 from recfabric.quant.datasets import Dataset
-from recfabric.quant.llm import engine
+from recfabric.quant.llm import engine, frozen, layers, models
 from recfabric.quant.llm.adapt import Adapted, adapt, find_adapters, material
 from recfabric.quant.llm.align import OBJECTIVES, AlignConfig, item_factors
+from recfabric.quant.llm.frozen import first_pass, read_states
 from recfabric.quant.llm.launch import RankError
 from recfabric.quant.llm.vectors import EncoderConfig, encode
 from recfabric.requests import Ragged
@@ -41,6 +43,46 @@ def test_it_learns_and_the_encoder_takes_it(
     assert len(losses) == 12 and min(losses[-3:]) < losses[0]
     before, after = encode(things[0], config.encoder), encode(things[0], done.encoder(config))
     assert before.shape == after.shape and not np.allclose(before, after)
+
+
+def test_states_are_those_of_the_frozen_layers(
+    small: AlignConfig, things: Things, cache: Path
+) -> None:
+    """Each text's, end to end, as the whole network gives them; the vectors are the encoder's."""
+    config, texts = replace(small, tuned=0.5, longest=5), ["", *things[0], "a much longer calm one"]
+    start = first_pass(texts, config, torch.float32)
+    assert start.states is not None and start.cpu is not None and start.cpu > 0
+    tokenizer, network = models.load_model(config.model, torch.float32)
+    with torch.inference_mode():
+        found = [
+            network(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states[2][0]
+            for ids in tokenizer(texts[1:], truncation=True, max_length=5)["input_ids"]
+        ]
+    torch.testing.assert_close(read_states(start.states), torch.cat(found))
+    assert not start.vectors[0].any()
+    assert np.allclose(start.vectors, encode(texts, config.encoder), atol=0.1)
+
+
+def test_the_frozen_layers_run_once(
+    small: AlignConfig, things: Things, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The losses are those of a network that runs whole at every step; the pass is not repeated."""
+    settings = {"train_batch_size": 8}
+    done = adapt(small, *things, tmp_path / "out", settings=settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "read_states", lambda _: None)
+        patch.setattr(layers, "_above", lambda network, _: network)
+        whole = adapt(small, *things, tmp_path / "whole", settings=settings)
+    assert _losses(done) == pytest.approx(_losses(whole), rel=1e-5)
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("the frozen layers ran again")
+
+    monkeypatch.setattr(frozen, "run", fail)
+    again = adapt(replace(small, rate=1e-3), *things, tmp_path / "again", settings=settings)
+    assert again.encoding == done.encoding
+    with pytest.raises(AssertionError, match="ran again"):
+        adapt(replace(small, tuned=0.4), *things, tmp_path / "other", settings=settings)
 
 
 def test_the_real_model_on_one_rank_and_on_two(ml100k: Dataset, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_lora_beside_full_fine_tuning(ml100k: Dataset, tiny_causal: Path, tmp_pa
     one, mean = record["seeds"]["0"], record["mean"]
     assert [point["step"] for point in one["lora"]["curve"]] == [2, 4]
     assert [point["step"] for point in one["full"]["curve"]] == [2]
-    assert one["lora"]["cpu"] > one["lora"]["curve"][0]["cpu"] > 0
+    assert one["lora"]["cpu"] > one["lora"]["curve"][0]["cpu"] > 0 and one["encoding"] > 0
     assert min(mean[name]["peak_mb"] for name in ("lora", "full")) > 100
     assert one["alike"]["step"] == 2
     assert "seed 1 alone" in _adapt.table(record)
@@ -139,11 +139,13 @@ def test_what_was_reached() -> None:
 
     record = {
         "frozen": point(0, 0.30, 0.9),
+        "encoding": 10,
         "lora": {"curve": [point(10, 0.31, 0.8), point(20, 0.33, 0.79)]},
         "full": {"curve": [point(50, 0.32, 0.7), point(100, 0.31, 0.75)]},
     }
     found = _adapt.reached(record, "ndcg")
     assert (found["share"], found["lora_cpu"], found["full_cpu"]) == (0.4, 20, 50)
+    assert found["with_encoding"] == 0.5
     assert found["gain"] == pytest.approx(0.02)
     assert _adapt.reached(record, "error")["share"] is None  # 0.79 is never 0.7
     assert _adapt.reached(record, "ndcg_alone")["share"] is None  # nothing gained, nothing reached
@@ -173,4 +175,8 @@ def test_projections_on_the_command_line(command: str) -> None:
     llm.add(parser.add_subparsers())
     options = parser.parse_args(["llm", command, "--targets", "q_proj", "up_proj"])
     assert llm._align_config(options).targets == ("q_proj", "up_proj")
-    assert llm._align_config(parser.parse_args(["llm", command])) == AlignConfig()
+    plain = llm._align_config(parser.parse_args(["llm", command]))
+    two_layers = replace(
+        AlignConfig(), tuned=0.125, targets=llm.EVERY, rate=1e-2, steps=42, save=14
+    )
+    assert plain == (AlignConfig() if command == "train" else two_layers)
