@@ -14,6 +14,8 @@ from pathlib import Path
 from recfabric.errors import MissingExtraError, RecFabricError, ToolMissingError
 
 WORKER = "recfabric.quant.llm.worker"
+HOST = "127.0.0.1"
+SHARED = Path("/dev/shm")  # where DeepSpeed's ranks meet
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -38,12 +40,14 @@ def alone() -> Iterator[None]:
 
     linear = functional.linear
     before = {name: os.environ.get(name) for name in RANK_VARIABLES}
-    values = ("0", "0", "1", "1", "127.0.0.1", str(_free_port()))
+    port = _free_port()
+    values = ("0", "0", "1", "1", HOST, str(port))
     os.environ.update(dict(zip(RANK_VARIABLES, values, strict=True)))
     try:
         yield
     finally:
         _leave()
+        _free_buffers(port)
         functional.linear = linear
         for name, value in before.items():
             if value is None:
@@ -60,14 +64,18 @@ def launch(job: Path, ranks: int) -> None:
     """
     need_deepspeed()
     check_locks()
+    port = _free_port()
     command = [sys.executable, "-m", "deepspeed.launcher.runner", "--num_gpus", str(ranks)]
-    command += ["--master_addr", "127.0.0.1", "--master_port", str(_free_port())]
+    command += ["--master_addr", HOST, "--master_port", str(port)]
     command += ["--no_local_rank", "--module", WORKER, str(job)]
     threads = os.environ.get("OMP_NUM_THREADS", "1")
     environment = os.environ | {"LOCAL_SIZE": str(ranks), "OMP_NUM_THREADS": threads}
     log = job.with_name("ranks.log")
-    with log.open("wb") as out:
-        done = subprocess.run(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        with log.open("wb") as out:
+            done = subprocess.run(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
+    finally:
+        _free_buffers(port)
     if done.returncode:
         raise RankError(_why(log, job.parent, ranks))
 
@@ -131,8 +139,15 @@ def _is_held(lock: Path) -> bool:
 
 def _free_port() -> int:
     with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
+        one.bind((HOST, 0))
         return int(one.getsockname()[1])
+
+
+def _free_buffers(port: int) -> None:
+    """Take back the shared memory, 66 MB a rank, that DeepSpeed leaves for as long as the machine
+    runs. Its files are named by user, host, port and rank."""
+    for buffer in SHARED.glob(f"deepspeed_allreduce_buffer_*_{HOST}_{port}_*"):
+        buffer.unlink(missing_ok=True)
 
 
 def _leave() -> None:

@@ -1,10 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A data set's texts and who likes what."""
+"""A data set's texts and who likes what; no shared memory stays behind a job."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
+from recfabric.quant.llm import launch
 from recfabric.requests import Ragged
+
+
+@pytest.fixture(autouse=True)
+def no_buffers_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Of any job that a test runs, whether it ends well or its ranks die."""
+    ports: list[int] = []
+    free_port = launch._free_port
+
+    def noted() -> int:
+        ports.append(free_port())
+        return ports[-1]
+
+    monkeypatch.setattr(launch, "_free_port", noted)
+    yield
+    left = [path.name for port in ports for path in launch.SHARED.glob(f"deepspeed*_{port}_*")]
+    assert not left
 
 
 @pytest.fixture(scope="session")
