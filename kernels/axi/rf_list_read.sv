@@ -38,6 +38,7 @@ module rf_list_read #(
 
   localparam int unsigned ListIdx = Lists > 1 ? $clog2(Lists) : 1;
   localparam int unsigned RoomBits = $clog2(ListDepth) + 1;
+  localparam int unsigned BurstBits = $clog2(MaxBurst + 1);
   localparam int unsigned SizeLog2 = $clog2(BeatBits / 8);
 
   if (Lists < 1 || Lists > 8) begin : gen_bad_lists
@@ -49,25 +50,31 @@ module rf_list_read #(
   end
 
   logic [ListIdx-1:0] turn_q;
-  logic [Lists-1:0][63:0] addr_q;           // of the next beat to ask for
+  logic [Lists-1:0][63:SizeLog2] addr_q;    // of the next beat to ask for, in beats
   logic [Lists-1:0][31:0] left_q;           // beats to ask for
   logic [Lists-1:0][RoomBits-1:0] room_q;   // places in the list's FIFO not yet promised
   logic [Lists-1:0] fifo_valid, fifo_ready, given;
   logic [BeatBits-1:0] data;
-  logic [31:0] burst;
+  logic [31:0] left, left_after;          // of the list whose turn it is: beats to ask for,
+  logic [BurstBits-1:0] burst;            // those of them that go at once,
+  logic [63:SizeLog2] addr, addr_after;   // and where
   rf_pkg::read_cmd_t cmd;
   rf_pkg::dest_e dest;
-  logic cmd_valid, cmd_ready, asked, data_valid, data_ready;
+  logic cmd_valid, cmd_ready, asked, data_valid;
 
-  assign burst = left_q[turn_q] < MaxBurst ? left_q[turn_q] : MaxBurst;
-  assign cmd_valid = burst != '0 && 32'(room_q[turn_q]) >= burst;
+  assign left = left_q[turn_q];
+  assign burst = left < MaxBurst ? BurstBits'(left) : BurstBits'(MaxBurst);
+  assign left_after = left - 32'(burst);
+  assign addr = addr_q[turn_q];
+  assign addr_after = addr + $bits(addr)'(burst);
+  assign cmd_valid = burst != '0 && room_q[turn_q] >= RoomBits'(burst);
   assign asked = cmd_valid && cmd_ready;
   assign given = m_axis_list_tvalid & m_axis_list_tready;
 
   always_comb begin
     cmd = '0;
-    cmd.addr = addr_q[turn_q];
-    cmd.beats = burst;
+    cmd.addr = {addr, SizeLog2'(0)};
+    cmd.beats = 32'(burst);
     cmd.dest = rf_pkg::dest_e'(turn_q);
   end
 
@@ -86,16 +93,16 @@ module rf_list_read #(
         room_q[l] <= RoomBits'(ListDepth);
       end else begin
         if (start_i) left_q[l] <= beats_i[l];
-        else if (mine) left_q[l] <= left_q[l] - burst;
+        else if (mine) left_q[l] <= left_after;
         room_q[l] <= room_q[l] - (mine ? RoomBits'(burst) : '0) + RoomBits'(given[l]);
       end
     end
     always_ff @(posedge clk_i) begin
-      if (start_i) addr_q[l] <= addr_i[l];
-      else if (mine) addr_q[l] <= addr_q[l] + (64'(burst) << SizeLog2);
+      if (start_i) addr_q[l] <= addr_i[l][63:SizeLog2];
+      else if (mine) addr_q[l] <= addr_after;
     end
 
-    assign fifo_valid[l] = data_valid && dest == rf_pkg::dest_e'(l);
+    assign fifo_valid[l] = data_valid && ListIdx'(dest) == ListIdx'(l);
     rf_fifo #(
         .Width(BeatBits),
         .Depth(ListDepth)
@@ -112,8 +119,6 @@ module rf_list_read #(
     );
   end
 
-  assign data_ready = |(fifo_valid & fifo_ready);
-
   rf_axi_read #(
       .BeatBits (BeatBits),
       .FifoDepth(FifoDepth),
@@ -129,7 +134,7 @@ module rf_list_read #(
       .m_axis_data_tid   (),
       .m_axis_data_tuser (),
       .m_axis_data_tvalid(data_valid),
-      .m_axis_data_tready(data_ready),
+      .m_axis_data_tready(1'b1),  // room_is_kept
       .error_o           (error_o),
       .beat_o            (),
       .m_axi_gmem_arid   (m_axi_list_arid),
@@ -149,6 +154,8 @@ module rf_list_read #(
       .m_axi_gmem_rready (m_axi_list_rready)
   );
 
-  room_is_kept : assert property (@(posedge clk_i) disable iff (!rst_ni) data_valid |-> data_ready);
+  room_is_kept : assert property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    (fifo_valid & ~fifo_ready) == '0);
 
 endmodule

@@ -5,12 +5,13 @@ import random
 from typing import Any
 
 import cocotb
-from axi_ports import ALL, ReadPorts, Taker
+from axi_ports import ALL, PAGE, ReadPorts, Taker
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 from recfabric.sim.streams import reset, start
 
 BURST, DEPTH = 4, 8  # MaxBurst and ListDepth, as the tests build it
+LONG = 4091  # beats of a long list: its bits are set, bit 2 aside, each in an odd number of bursts
 
 
 class Bench:
@@ -74,6 +75,30 @@ class Bench:
             a for at, n in zip(addresses, beats, strict=True) for a in self.at(at, n)
         )
 
+    async def one_taken(self, index: int) -> None:
+        """Take one beat of a list that waits with one, and wait until that has had its effect."""
+        before = len(self.taker.beats[index])
+        await FallingEdge(self.dut.clk_i)
+        self.taker.shares[index] = 0.0
+        await FallingEdge(self.dut.clk_i)
+        self.taker.shares[index] = 1.0
+        await ClockCycles(self.dut.clk_i, 2 * self.lists + 4)
+        assert len(self.taker.beats[index]) == before + 1
+
+    async def cycles(self, bursts: int) -> list[int]:
+        """When the memory takes the next bursts."""
+        found: list[int] = []
+        while len(found) < bursts:
+            await FallingEdge(self.dut.clk_i)
+            if self.dut.m_axi_list_arvalid.value and self.dut.m_axi_list_arready.value:
+                found.append(self.memory.cycle)
+        return found
+
+    def asked(self, address: int, beats: int) -> int:
+        """Of a list, the beats that were asked for."""
+        whole = set(self.at(address, beats))
+        return sum(n for _, a, n in self.memory.bursts if a in whole)
+
     def places(self) -> list[int]:
         """A place for each list, anywhere in 64 bits and in a page."""
         size = self.memory.bytes
@@ -109,8 +134,7 @@ async def no_list_holds_up_another(dut: Any) -> None:
         await bench.open(places, beats)
         await bench.taken([0 if i == blocked else 30 for i in range(bench.lists)])
         await ClockCycles(dut.clk_i, 30)
-        asked = sum(n for _, a, n in bench.memory.bursts if a in bench.at(places[blocked], 30))
-        assert asked == DEPTH  # as many as its store holds, and no more
+        assert bench.asked(places[blocked], 30) == DEPTH  # as many as its store holds, no more
         bench.taker.shares = [0.0] * bench.lists
         await bench.taken(beats)
         assert bench.taker.beats[blocked] == [
@@ -133,16 +157,113 @@ async def a_beat_a_cycle(dut: Any) -> None:
     assert sorted(first) == list(range(bench.lists))
 
 
-@cocotb.test(timeout_time=200, timeout_unit="us")
-async def long_lists_begin(dut: Any) -> None:
-    """Of every length of one bit: whole bursts, more than a store holds; a reset ends them."""
+@cocotb.test(timeout_time=100, timeout_unit="us")
+@cocotb.parametrize(memory=[0.0, 0.4, 0.8])
+async def bursts_go_in_turn(dut: Any, memory: float) -> None:
+    """While there is room: the order of lists of up to two bursts, whatever the memory does."""
+    bench = Bench(dut, memory=memory)
+    await start(dut)
+    for _ in range(30):
+        places = bench.places()
+        beats = [bench.rng.randint(0, DEPTH) for _ in places]
+        await bench.check(places, beats)
+        bursts = [bench.at(a, n) for _, a, n in bench.memory.bursts]  # two at a page's end
+        got = [beat for burst in bursts for beat in burst]
+        orders = []
+        for first in range(bench.lists):  # the turn goes round while there is nothing to ask for
+            turns = [(first + i) % bench.lists for i in range(bench.lists)]
+            parts = [(i, at) for at in range(0, DEPTH, BURST) for i in turns]
+            orders.append(
+                [a for i, at in parts for a in bench.at(places[i], beats[i])[at : at + BURST]]
+            )
+        assert got in orders
+
+
+@cocotb.test(timeout_time=50, timeout_unit="us")
+async def a_turn_is_a_cycle(dut: Any) -> None:
+    """One list alone is asked for once a round."""
+    bench = Bench(dut)
+    await start(dut)
+    for one in range(bench.lists):
+        await bench.open(bench.places(), [DEPTH if i == one else 0 for i in range(bench.lists)])
+        first, second = await bench.cycles(DEPTH // BURST)
+        assert second - first == bench.lists
+        await bench.taken([DEPTH if i == one else 0 for i in range(bench.lists)])
+
+
+@cocotb.test(timeout_time=50, timeout_unit="us")
+async def a_burst_waits_at_the_port(dut: Any) -> None:
+    """The third one, of the next list that has one: it goes right behind those that are ahead."""
+    bench = Bench(dut)
+    await start(dut)
+    for empty in range(bench.lists):
+        beats = [0 if i == empty else DEPTH for i in range(bench.lists)]
+        bench.memory.frozen = True
+        await bench.open([i << 20 for i in range(bench.lists)], beats)
+        await ClockCycles(dut.clk_i, 6 * bench.lists)
+        bench.memory.frozen = False
+        cycles = await bench.cycles(3)
+        assert cycles == list(range(cycles[0], cycles[0] + 3))
+        await bench.taken(beats)
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+async def room_is_used_as_it_comes(dut: Any) -> None:
+    """A burst is asked for with the beat that makes room for all of it, not before, not after."""
+    bench = Bench(dut)
+    await start(dut)
+    for one in range(bench.lists):
+        for more in range(1, 2 * BURST + 2):
+            beats = [DEPTH + more if i == one else DEPTH + 1 for i in range(bench.lists)]
+            bench.taker.shares = [1.0] * bench.lists
+            places = bench.places()
+            await bench.open(places, beats)
+            await ClockCycles(dut.clk_i, 40 + 2 * DEPTH * bench.lists)
+            asked = DEPTH
+            for taken in range(1, DEPTH + more + 1):
+                await bench.one_taken(one)
+                burst = min(BURST, beats[one] - asked)
+                asked += burst if DEPTH - asked + taken >= burst else 0
+                assert bench.asked(places[one], beats[one]) == asked
+            bench.taker.shares = [0.0] * bench.lists
+            await bench.taken(beats)
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+async def addresses_carry(dut: Any) -> None:
+    """Lists that begin a beat below an address of one bit."""
+    bench = Bench(dut)
+    await start(dut)
+    for bit in range(12, 64, bench.lists):
+        places = [(1 << min(bit + i, 63)) - bench.memory.bytes for i in range(bench.lists)]
+        await bench.check([a ^ i << 4 for i, a in enumerate(places)], [7] * bench.lists)
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+async def long_lists_end(dut: Any) -> None:
+    """All beats of a list of many, beside others that are short."""
+    bench = Bench(dut)
+    await start(dut)
+    for one in range(bench.lists):
+        await bench.check(bench.places(), [LONG if i == one else 5 for i in range(bench.lists)])
+
+
+@cocotb.test(timeout_time=400, timeout_unit="us")
+@cocotb.parametrize(more=[0, 2 * BURST])
+async def long_lists_begin(dut: Any, more: int) -> None:
+    """Of every length of one bit: whole bursts, more than a store holds, and of no other list; a
+    reset ends them.
+    """
     bench = Bench(dut)
     await start(dut)
     for number in range(26 * bench.lists):
         one, bit = number % bench.lists, 6 + number // bench.lists
-        await bench.open(bench.places(), [1 << bit if i == one else 0 for i in range(bench.lists)])
+        beats = (1 << bit) + more
+        places = bench.places()
+        await bench.open(places, [beats if i == one else 0 for i in range(bench.lists)])
         await ClockCycles(dut.clk_i, 50)
         lengths = [n for _, _, n in bench.memory.bursts]
+        assert all((a - places[one]) & ALL < PAGE for _, a, _ in bench.memory.bursts)
         assert sum(lengths) >= 3 * DEPTH and max(lengths) == BURST
         await reset(dut)
     await bench.check(bench.places(), [5] * bench.lists)

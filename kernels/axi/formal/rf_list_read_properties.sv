@@ -65,7 +65,7 @@ module rf_list_read_properties #(
       asked_q <= asked_q + (asks[l] ? burst : '0);
       held_q  <= held_q + (asks[l] ? burst : '0) - 32'(gives[l]);
       if (start_i) begin
-        base_q  <= addr_i[l];
+        base_q  <= {addr_i[l][63:SizeLog2], SizeLog2'(0)};
         beats_q <= beats_i[l];
         asked_q <= '0;
       end
@@ -73,7 +73,7 @@ module rf_list_read_properties #(
     end
     assign whole[l] = beats_q == asked_q + u_dut.left_q[l];
     assign ordered[l] = u_dut.left_q[l] == '0 ||
-        u_dut.addr_q[l] == base_q + (64'(asked_q) << SizeLog2);
+        {u_dut.addr_q[l], SizeLog2'(0)} == base_q + (64'(asked_q) << SizeLog2);
     assign counted[l] = 32'(u_dut.room_q[l]) + held_q == 32'(ListDepth) && asked_q <= beats_q;
     assign roomy[l] = held_q <= 32'(ListDepth);
     assign empty[l] = u_dut.left_q[l] == '0 && held_q == '0;
@@ -92,7 +92,8 @@ module rf_list_read_properties #(
       if (u_dut.cmd_valid) begin
         burst_within_limit : assert (burst != '0 && burst <= 32'(MaxBurst));
         addresses_in_order :
-        assert (u_dut.cmd.addr == u_dut.addr_q[u_dut.turn_q] && ordered[u_dut.turn_q]);
+        assert (u_dut.cmd.addr == {u_dut.addr_q[u_dut.turn_q], SizeLog2'(0)} &&
+            ordered[u_dut.turn_q]);
         goes_to_its_list : assert (32'(u_dut.cmd.dest) == 32'(u_dut.turn_q));
       end
       lemma_turn_in_range : assert (32'(u_dut.turn_q) < Lists);
