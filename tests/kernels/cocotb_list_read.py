@@ -11,7 +11,7 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from recfabric.sim.streams import reset, start
 
 BURST, DEPTH = 4, 8  # MaxBurst and ListDepth, as the tests build it
-LONG = 4091  # beats of a long list: its bits are set, bit 2 aside, each in an odd number of bursts
+LONG = 4095  # beats of a long list
 
 
 class Bench:
@@ -241,11 +241,15 @@ async def addresses_carry(dut: Any) -> None:
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")
 async def long_lists_end(dut: Any) -> None:
-    """All beats of a list of many, beside others that are short."""
+    """All beats of two lists of many, beside others that are short.
+
+    The bits of their lengths are set in an even number of bursts of one, an odd one of the other.
+    """
     bench = Bench(dut)
     await start(dut)
     for one in range(bench.lists):
-        await bench.check(bench.places(), [LONG if i == one else 5 for i in range(bench.lists)])
+        lengths = [LONG, LONG - BURST, *[5] * (bench.lists - 2)]
+        await bench.check(bench.places(), lengths[-one:] + lengths[:-one])
 
 
 @cocotb.test(timeout_time=400, timeout_unit="us")
