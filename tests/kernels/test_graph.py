@@ -20,6 +20,8 @@ from recfabric.kernels.graph.scale import scale_words, split
 from recfabric.kernels.sources import sources
 from recfabric.sim.bench import Bench, BenchRun
 from recfabric.sim.faults import Fault
+from recfabric.sim.mutants import targets
+from recfabric.sim.testbench import Testbench
 from recfabric.sim.verilated import MemoryModel
 from recfabric.sim.verilator import lint
 
@@ -193,6 +195,15 @@ def test_an_edge_a_cycle() -> None:
                          columns=NODES)  # fmt: skip
     _, run = wrong_rows(PLAIN, [GraphLayer(graph, scale_words(np.full(len(graph), 0.5)))])
     assert run.cycles <= 1.05 * graph.edges + 400
+
+
+def test_layers_are_exact_at_the_ports() -> None:
+    """With the parameters that its mutants have, which must notice them."""
+    target = targets()["graph"]
+    (tests,) = target.tests
+    Testbench(target.top, target.parameters).run(tests)
+    fault = Fault("rf_graph.sv", "done_q && m_axis_done_tready", "done_q")
+    assert Testbench(target.top, target.parameters, fault).outcome(tests).failed
 
 
 def bus_error(field: int, fault: Fault | None = None) -> int:
