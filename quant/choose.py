@@ -119,7 +119,7 @@ def choose(
     seed: int,
     progress: Progress,
 ) -> Chosen:
-    """EASE's penalty, then each of the other candidates in their order.
+    """EASE's penalty, then ``nearby``, ``smooth``, ``texts`` and ``product``, one after another.
 
     ``graph``: the normalised adjacency of the training part; ``texts``: None where there are none;
     ``dim`` and ``edges`` of the start; ``dim``: of the smooth part too.
@@ -127,10 +127,10 @@ def choose(
     popularity = torch.from_numpy(np.bincount(train.values, minlength=graph.shape[0] - len(train)))
     items = len(popularity)
 
-    def near(weight: float, prior: npt.NDArray[np.float64] | None = None) -> Entries:
-        if not weight and prior is None:
+    def near(weight: float, drawn: npt.NDArray[np.float64] | None = None) -> Entries:
+        if not weight and drawn is None:
             return plain
-        return solve(train, items, penalty * (1 + weight / 2), weight, prior)
+        return solve(train, items, penalty * (1 + weight / 2), weight, drawn)
 
     def mix(share: float) -> Mixed:
         return Mixed(entries, share * left, right)
@@ -159,8 +159,11 @@ def choose(
         left, right = smooth(graph, popularity, dim)
         left = left * _ratio(entries.sums(sample), pool(left, sample) @ right.T)
         share, mixed = best(candidates.smooth, mix)
-        prior = texts.prior(plain) if texts and isinstance(plain, Dense) else None
-        believed, teacher = best(candidates.texts if texts is not None else (0.0,), texted)
+        shares = candidates.texts if texts is not None else (0.0,)
+        prior = None
+        if texts is not None and any(shares) and isinstance(plain, Dense):
+            prior = texts.prior(plain)
+        believed, teacher = best(shares, texted)
         starts = {share: started(share) for share in candidates.product}
         product, _ = best(candidates.product, lambda share: held(starts[share]))
     sharpness = _sharpness(teacher, judge)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linear item-item models, and how a hybrid starts from one.
 
-A history's scores are the sum of its rows of a matrix B (I, I): EASE, beside it how alike the
-items' texts are, and the smooth part of the user-item graph, a low-pass filter over its spectrum
-(Shen et al., "How Powerful is Graph Convolution for Recommendation?", CIKM 2021). The hybrid holds
-of B a product of rank D and E entries of each row, chosen in turn: the product that is nearest to
-what the entries leave, then the strongest entries of what the product leaves.
+A history's scores are the sum of its rows of a matrix B (I, I): EASE, drawn to what the items'
+texts say or with how alike they are beside it, and the smooth part of the user-item graph, a
+low-pass filter over its spectrum (Shen et al., "How Powerful is Graph Convolution for
+Recommendation?", CIKM 2021). The hybrid holds of B a product of rank D and E entries of each row,
+chosen in turn: the product that is nearest to what the entries leave, then the strongest entries of
+what the product leaves.
 """
 
 from __future__ import annotations
