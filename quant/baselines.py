@@ -60,7 +60,8 @@ def ease(
     weights: npt.NDArray[np.floating[Any]] = torch.cholesky_inverse(factor).numpy()
     drawn = None
     if prior is not None:  # B = drawn - P (1 + diag drawn) / diag P, where drawn = lambda P B0
-        drawn = penalty * (weights @ prior.astype(dtype))
+        product = torch.from_numpy(weights) @ torch.from_numpy(prior.astype(dtype))
+        drawn = penalty * product.numpy()
     weights /= -np.diag(weights).copy()
     if drawn is not None:
         weights *= 1 + np.diag(drawn)

@@ -160,10 +160,13 @@ def unit(vectors: npt.NDArray[Any], centre: npt.ArrayLike) -> Matrix:
 
 
 def kernel(blocks: Sequence[npt.NDArray[Any]], sharpness: float) -> Matrix:
-    """float32 (N, N): the items' likeness by their feature blocks."""
+    """float32 (N, N): the items' likeness by their feature blocks; by PyTorch's threads."""
+    import torch
+
     product = np.zeros((len(blocks[0]), len(blocks[0])), np.float32)
     for one in blocks:
-        product += one.astype(np.float32) @ one.astype(np.float32).T
+        features = torch.from_numpy(one.astype(np.float32))
+        product += (features @ features.T).numpy()
     return np.exp(np.float32(sharpness) * product) if sharpness else product
 
 
@@ -190,16 +193,19 @@ def left_out_edges(
 
     ``likeness``: (N, N), a kernel; ``between``: (N, N), edges between the items, known to all, in
     the place of EASE's. Column j is an item's edges from all others by their texts, 0 from itself;
-    with ``Q = (K + penalty)^-1`` they are ``-Q / diag(Q)``.
+    with ``Q = (K + penalty)^-1`` they are ``-Q / diag(Q)``. By PyTorch, in as many threads as that
+    may use: a training has one, so that its integers do not depend on the machine's.
     """
-    edges = likeness.astype(np.float64)
-    edges[np.diag_indices(len(edges))] += config.penalty
-    edges[:] = np.linalg.inv(edges)
-    edges /= -np.diag(edges).copy()
-    edges[np.diag_indices(len(edges))] = 0
-    edges = config.direct * edges + between @ edges
-    edges[np.diag_indices(len(edges))] = 0
-    return edges
+    import torch
+
+    edges = torch.from_numpy(likeness.astype(np.float64))
+    edges.diagonal().add_(config.penalty)
+    edges = torch.linalg.inv(edges)
+    edges /= -edges.diagonal().clone()
+    edges.fill_diagonal_(0)
+    edges = config.direct * edges + torch.from_numpy(between).double() @ edges
+    found: npt.NDArray[np.float64] = edges.fill_diagonal_(0).numpy()
+    return found
 
 
 @dataclass(frozen=True, eq=False)
