@@ -2,6 +2,9 @@
 """Training on invented data: it learns, it repeats, and it says what it did."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -218,3 +221,40 @@ def test_too_little_data(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="valid part empty"):
         train(SMALL, data, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+THREADS = """
+import hashlib, sys
+import numpy as np
+from recfabric.quant.choose import Candidates
+from recfabric.quant.fit import FitConfig
+from recfabric.quant.synthetic import synthetic_dataset
+from recfabric.quant.train import TrainConfig, train_models
+
+one = FitConfig(epochs=1, batch=1024)
+config = TrainConfig(
+    dim=16, candidates=Candidates((50.0,), texts=(1.0,)), text_dim=8, floating=one, quantised=one
+)
+data = synthetic_dataset(1000, 900, seed=1, most=20)
+vectors = np.random.default_rng(0).standard_normal((900, 64)).astype(np.float32)
+trained = train_models(config, data, vectors=vectors)
+found = hashlib.sha256()
+for model in (trained.floating, trained.quantised):
+    for value in model.state_dict().values():
+        found.update(np.ascontiguousarray(value.numpy()).tobytes())
+print(found.hexdigest())
+"""
+
+
+def test_a_training_does_not_depend_on_the_threads_of_the_machine() -> None:
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", THREADS],
+            env=os.environ | {"OMP_NUM_THREADS": threads},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for threads in ("1", "2")
+    }
+    assert len(found) == 1
