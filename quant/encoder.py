@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,13 +49,24 @@ def encode_items(
     path = cache_dir() / "vectors" / f"{_key(texts, model, dtype)}.npy"
     if path.exists():
         return np.asarray(np.load(path), np.float32)
+    vectors = encode_worded(texts, lambda some: _encode(some, model, dtype, progress or Silent()))
+    store(path, vectors)
+    return vectors
+
+
+def encode_worded(
+    texts: Sequence[str], encode: Callable[[list[str]], npt.NDArray[np.float32]]
+) -> npt.NDArray[np.float32]:
+    """float32 (N, E): what ``encode`` gives for the texts with a word, zeros for the others.
+
+    Raises ConfigError when no text has a word.
+    """
     filled = [i for i, text in enumerate(texts) if text.strip()]
     if not filled:
-        raise ConfigError(f"None of the {len(texts)} items has a text; train without an encoder.")
-    encoded = _encode([texts[i] for i in filled], model, dtype, progress or Silent())
-    vectors = np.zeros((len(texts), encoded.shape[1]), np.float32)
-    vectors[filled] = encoded
-    store(path, vectors)
+        raise ConfigError(f"None of the {len(texts)} texts has a word; there is nothing to encode.")
+    found = encode([texts[i] for i in filled])
+    vectors = np.zeros((len(texts), found.shape[1]), np.float32)
+    vectors[filled] = found
     return vectors
 
 

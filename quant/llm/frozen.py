@@ -22,6 +22,7 @@ from torch import Tensor
 
 from recfabric.config import cache_dir
 from recfabric.errors import ConfigError
+from recfabric.quant.encoder import encode_worded
 from recfabric.quant.fetch import write_whole
 from recfabric.quant.llm import models
 from recfabric.quant.llm.align import AlignConfig, Matrix
@@ -56,12 +57,13 @@ def first_pass(
         return Start(encode(texts, config.encoder, progress=progress), None, None)
     path = cache_dir() / "vectors" / f"{_key(texts, config, dtype)}.safetensors"
     if not path.exists():
-        tap, filled = _Tap(config), [i for i, text in enumerate(texts) if text.strip()]
-        chosen = [texts[i] for i in filled]
+        tap = _Tap(config)
+
+        def watched(some: Sequence[str]) -> Matrix:
+            return run(some, config.encoder, progress or Silent(), dtype=dtype, watch=tap)
+
         with alone():
-            found = run(chosen, config.encoder, progress or Silent(), dtype=dtype, watch=tap)
-        vectors = np.zeros((len(texts), found.shape[1]), np.float32)
-        vectors[filled] = found
+            vectors = encode_worded(texts, watched)
         _store(path, torch.from_numpy(vectors), tap)
     from safetensors import safe_open
 

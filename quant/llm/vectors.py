@@ -23,7 +23,7 @@ from torch import Tensor
 
 from recfabric.config import cache_dir
 from recfabric.errors import ConfigError, DataError
-from recfabric.quant.encoder import batches, store
+from recfabric.quant.encoder import batches, encode_worded, store
 from recfabric.quant.llm import models
 from recfabric.quant.llm.launch import alone, launch
 from recfabric.quant.progress import Progress, Silent
@@ -69,20 +69,17 @@ def encode(
     model's, NetworkError when the model must be fetched and cannot be.
     """
     config = config or EncoderConfig()
-    filled = [i for i, text in enumerate(texts) if text.strip()]
-    if not filled:
-        raise ConfigError(f"None of the {len(texts)} texts has a word; there is nothing to encode.")
     path = cache_dir() / "vectors" / f"{cache_key(texts, config)}.npy"
     if path.exists():
         return np.asarray(np.load(path), np.float32)
-    chosen = [texts[i] for i in filled]
-    if config.ranks == 1:
+
+    def ranked(some: Sequence[str]) -> npt.NDArray[np.float32]:
+        if config.ranks > 1:
+            return _run_ranks(some, config)
         with alone():
-            found = run(chosen, config, progress or Silent())
-    else:
-        found = _run_ranks(chosen, config)
-    vectors = np.zeros((len(texts), found.shape[1]), np.float32)
-    vectors[filled] = found
+            return run(some, config, progress or Silent())
+
+    vectors = encode_worded(texts, ranked)
     store(path, vectors)
     return vectors
 

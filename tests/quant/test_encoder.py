@@ -47,7 +47,7 @@ def test_the_cache_answers_the_second_time(
 
 
 def test_no_text_at_all(tiny_model: Path, cache: Path) -> None:
-    with pytest.raises(ConfigError, match="None of the 2 items"):
+    with pytest.raises(ConfigError, match="None of the 2 texts"):
         encode_items(["", " "], str(tiny_model))
 
 

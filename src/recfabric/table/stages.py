@@ -8,7 +8,7 @@ others need lie beside it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from recfabric.demo import edge_sharpness, open_data
 from recfabric.quant.baselines import ease, ease_scorer, most_pop
 from recfabric.quant.choose import Candidates
 from recfabric.quant.datasets import Dataset
+from recfabric.quant.encoder import encode_worded
 from recfabric.quant.export import export
 from recfabric.quant.judge import Judge
 from recfabric.quant.lightgcn import LightGcnConfig, TrainedLightGcn, train_lightgcn
@@ -212,20 +213,17 @@ def adapter(task: Task, *, cold: bool = False) -> Record:
 
 def vectors(task: Task, *, deepspeed: bool = False) -> Record:
     """The items' texts to vectors: one by one, or in batches under DeepSpeed inference."""
-    filled = [i for i, text in enumerate(task.texts) if text.strip()]
-    chosen = [task.texts[i] for i in filled]
+
+    def in_batches(some: Sequence[str]) -> Matrix:
+        config = EncoderConfig(task.plan.model, task.adapter)
+        with alone():
+            return run([liked(text, task.plan.noun) for text in some], config, Silent())
+
     record: Record = {}
     with metered(record):
-        if deepspeed:
-            config = EncoderConfig(task.plan.model, task.adapter)
-            with alone():
-                found = run([liked(text, task.plan.noun) for text in chosen], config, Silent())
-        else:
-            found = task.reader().read(chosen)
-    whole = np.zeros((len(task.texts), found.shape[1]), np.float32)
-    whole[filled] = found
-    np.save(task.folder / VECTORS, whole)
-    return {**record, "texts": len(chosen)}
+        found = encode_worded(task.texts, in_batches if deepspeed else task.reader().read)
+    np.save(task.folder / VECTORS, found)
+    return {**record, "texts": int(np.any(found, axis=1).sum())}
 
 
 def hybrid(
