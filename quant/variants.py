@@ -18,18 +18,16 @@ import torch
 from torch import Tensor
 
 from recfabric.builds import locked
-from recfabric.quant import train as stages
 from recfabric.quant.checkpoint import Checkpoint
 from recfabric.quant.choose import Chosen
 from recfabric.quant.datasets import Dataset
 from recfabric.quant.export import export
 from recfabric.quant.fit import FitConfig
 from recfabric.quant.hybrid import Hybrid, HybridSizes
-from recfabric.quant.lightgcn import adjacency
+from recfabric.quant.job import Job, TrainConfig, deterministic
 from recfabric.quant.progress import Progress, Silent
 from recfabric.quant.qat import Bits
 from recfabric.quant.splits import Split
-from recfabric.quant.train import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -56,8 +54,8 @@ class Variants:
     folder: Path
     progress: Progress = field(default_factory=Silent)
     _floats: dict[tuple[int, int], Hybrid] = field(default_factory=dict)
-    _jobs: dict[tuple[int, int], stages._Job] = field(default_factory=dict)
-    _chosen: dict[int, tuple[Chosen, Tensor, Tensor | None]] = field(default_factory=dict)
+    _jobs: dict[tuple[int, int], Job] = field(default_factory=dict)
+    _chosen: dict[int, tuple[Chosen, Tensor | None]] = field(default_factory=dict)
 
     @property
     def split(self) -> Split:
@@ -77,13 +75,13 @@ class Variants:
             bits=variant.bits,
             quantised=replace(job.config.quantised, epochs=variant.epochs),
         )
-        with stages._deterministic(config.threads):
+        job = replace(job, config=config)
+        with deterministic(config.threads):
             chosen = _NO_TEACHER
             if variant.epochs:
                 chosen = self._choose(variant.dim, variant.heads)[0]
-            start = stages._Floating(floating, chosen, {}, [])
-            quantised, curve = stages._quantised(replace(job, config=config), start)
-        record = stages._record(replace(job, config=config), []) | {"validation": {"qat": curve}}
+            quantised, curve = job.quantised(floating, chosen)
+        record = job.record() | {"validation": {"qat": curve}}
         Checkpoint(quantised, job.split, self.dataset.items, record).save(run)
         export(run, model)
         return max(curve)
@@ -102,7 +100,7 @@ class Variants:
                 self._train(dim, heads, path)
         job, saved = self._job(dim, heads), torch.load(path, weights_only=True)
         sizes = HybridSizes(**saved["sizes"])
-        model = _untrained(job, sizes, saved["features"])
+        model = job.untrained(sizes, saved["features"])
         model.load_state_dict(saved["state"])
         self._floats[dim, heads] = model.eval()
         return model
@@ -114,28 +112,27 @@ class Variants:
 
     def _train(self, dim: int, heads: int, path: Path) -> None:
         job = self._job(dim, heads)
-        with stages._deterministic(job.config.threads):
-            chosen, graph, features = self._choose(dim, heads)
+        with deterministic(job.config.threads):
+            chosen, features = self._choose(dim, heads)
             with job.stage("float"):
-                model, curve = stages._hybrid(job, graph, chosen, features)
+                model, curve = job.floating(chosen, features)
         saved = {"sizes": asdict(model.sizes), "state": model.state_dict(), "features": features}
         staging = path.with_suffix(".tmp")
         torch.save(saved | {"validation": curve}, staging)
         staging.replace(path)
 
-    def _choose(self, dim: int, heads: int) -> tuple[Chosen, Tensor, Tensor | None]:
-        """The linear model that the hybrids of this dimension learn from, graph and features."""
+    def _choose(self, dim: int, heads: int) -> tuple[Chosen, Tensor | None]:
+        """The linear model that the hybrids of this dimension learn from, and texts' features."""
         if dim not in self._chosen:
             job = self._job(dim, heads)
-            graph, texts = adjacency(job.split.train, job.split.items), stages._texts(job)
-            features = texts.features if texts else None
-            self._chosen[dim] = stages._choose(job, graph, texts), graph, features
+            texts = job.texts()
+            self._chosen[dim] = job.choose(texts), texts.features if texts else None
         return self._chosen[dim]
 
-    def _job(self, dim: int, heads: int) -> stages._Job:
+    def _job(self, dim: int, heads: int) -> Job:
         if (dim, heads) not in self._jobs:
             config = replace(self.config, dim=dim, heads=heads, lightgcn=None)
-            self._jobs[dim, heads] = stages._Job.of(config, self.dataset, self.progress)
+            self._jobs[dim, heads] = Job.of(config, self.dataset, self.progress)
         return self._jobs[dim, heads]
 
     def _key(self, dim: int, heads: int) -> str:
@@ -170,8 +167,3 @@ def pruned(model: Hybrid, edges: int) -> Hybrid:
     )
     less.load_state_dict(state)
     return less.eval()
-
-
-def _untrained(job: stages._Job, sizes: HybridSizes, features: Tensor | None) -> Hybrid:
-    graph = adjacency(job.split.train, job.split.items)
-    return Hybrid(sizes, graph, torch.from_numpy(job.popularity), features)
