@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from recfabric.errors import ConfigError, DataError
+from recfabric.errors import DataError, check_limits
 from recfabric.quant.baselines import DOUBLE_LIMIT
 from recfabric.quant.choose import Candidates, Chosen, Texts, choose, spread, teach
 from recfabric.quant.datasets import Dataset
@@ -89,9 +89,7 @@ class TrainConfig:
             "threads": (1 <= self.threads <= 1024, "1 to 1024"),
             "text_dim": (1 <= self.text_dim <= 4096, "1 to 4096"),
         }
-        for name, (good, limit) in limits.items():
-            if not good:
-                raise ConfigError(f"A {name} of {getattr(self, name)} is not {limit}.")
+        check_limits(self, limits)
 
 
 @contextmanager

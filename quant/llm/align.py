@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from recfabric.errors import ConfigError
+from recfabric.errors import check_limits
 from recfabric.quant.llm import models
 from recfabric.quant.llm.vectors import EncoderConfig
 from recfabric.requests import Ragged
@@ -70,9 +70,7 @@ class AlignConfig:
             "save": (self.save >= 1, "1 or more"),
             "seed": (0 <= self.seed < 1 << 32, "0 to 2**32 - 1"),
         }
-        for name, (good, limit) in limits.items():
-            if not good:
-                raise ConfigError(f"A {name} of {getattr(self, name)!r} is not {limit}.")
+        check_limits(self, limits)
 
     @property
     def encoder(self) -> EncoderConfig:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from recfabric.config import cache_dir
-from recfabric.errors import ConfigError, DataError
+from recfabric.errors import ConfigError, DataError, check_limits
 from recfabric.quant.encoder import batches, encode_worded, store
 from recfabric.quant.llm import models
 from recfabric.quant.llm.launch import alone, launch
@@ -54,9 +54,7 @@ class EncoderConfig:
             "longest": (4 <= self.longest <= 2048, "4 to 2048"),
             "ranks": (1 <= self.ranks <= 8, "1 to 8"),
         }
-        for name, (good, limit) in limits.items():
-            if not good:
-                raise ConfigError(f"A {name} of {getattr(self, name)} is not {limit}.")
+        check_limits(self, limits)
 
 
 def encode(

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors a user can cause or must hear of: one sentence with the value, the limit, the way out."""
 
+from collections.abc import Mapping
+
 
 class RecFabricError(Exception):
     """Base of every error that the command line turns into one sentence and exit code 2."""
@@ -24,6 +26,16 @@ class UnknownUserError(RequestError):
 
 class ConfigError(RecFabricError, ValueError):
     """A training or hardware parameter outside its range."""
+
+
+def check_limits(config: object, limits: Mapping[str, tuple[bool, str]]) -> None:
+    """Raise ConfigError for the first attribute of ``config`` whose check is false.
+
+    ``limits``: by attribute, whether its value is good, and what it may be in words.
+    """
+    for name, (good, limit) in limits.items():
+        if not good:
+            raise ConfigError(f"A {name} of {getattr(config, name)!r} is not {limit}.")
 
 
 class DeviceError(RecFabricError):
