@@ -22,7 +22,7 @@ module rf_control #(
     output logic                       single_o,  // pulses: answer a request,
     output logic                       batch_o,   // answer a batch,
     output logic                       load_o,    // load the weights
-    input  logic                       done_i,    // a pulse: that has finished
+    input  logic                       done_i,    // a pulse, only then: that has finished
     input  rf_pkg::status_t            status_i,  // faults to remember
     input  logic [31:0]                gather_i,  // times and beats of the last request
     input  logic [31:0]                attention_i,
@@ -79,9 +79,9 @@ module rf_control #(
   end
 
   localparam logic [7:0] Version = 8'd2;
-  localparam logic [31:0] ModeSingle = 32'd0;
-  localparam logic [31:0] ModeLoad = 32'd1;
-  localparam logic [31:0] ModeBatch = 32'd2;
+  localparam logic [1:0] ModeSingle = 2'd0;
+  localparam logic [1:0] ModeLoad = 2'd1;
+  localparam logic [1:0] ModeBatch = 2'd2;
   localparam logic [31:0] MaxItems = 32'd1 << 24;
   localparam logic [31:0] MaxCount = 32'd1 << 24;
   localparam int unsigned AddrBits = rf_regs_pkg::RF_REGS_MIN_ADDR_WIDTH;
@@ -90,18 +90,20 @@ module rf_control #(
   rf_regs_pkg::rf_regs__out_t hw_out;
 
   logic running_q, bad_argument, taken, finished;
+  logic [1:0] mode;  // of a good one
   status_t status_q;
 
   assign taken = hw_out.ctrl.ap_start.value && !running_q;
-  assign finished = (running_q && done_i) || (taken && bad_argument);
-  assign single_o = taken && !bad_argument && args_o.mode == ModeSingle;
-  assign batch_o = taken && !bad_argument && args_o.mode == ModeBatch;
-  assign load_o = taken && !bad_argument && args_o.mode == ModeLoad;
+  assign finished = done_i || (taken && bad_argument);
+  assign mode = args_o.mode[1:0];
+  assign single_o = taken && !bad_argument && mode == ModeSingle;
+  assign batch_o = taken && !bad_argument && mode == ModeBatch;
+  assign load_o = taken && !bad_argument && mode == ModeLoad;
 
   always_comb begin
-    bad_argument = args_o.mode > ModeBatch;
-    if (args_o.mode == ModeSingle || args_o.mode == ModeBatch) begin
-      bad_argument = args_o.n_items == '0 || args_o.n_items > MaxItems ||
+    bad_argument = args_o.mode > 32'(ModeBatch);
+    if (mode != ModeLoad) begin
+      bad_argument = bad_argument || args_o.n_items == '0 || args_o.n_items > MaxItems ||
           args_o.gather_shift > 32'd47 || args_o.logit_shift > 32'd31 ||
           args_o.attention_shift > 32'd47 || args_o.fuse_shift > 32'd31 ||
           args_o.term_shift > 32'd15;  // recfabric.contract.SHIFT_LIMITS
@@ -109,7 +111,7 @@ module rf_control #(
         bad_argument = bad_argument || args_o.n_items > EdgeItems || args_o.scatter_shift > 32'd47;
       end
     end
-    if (args_o.mode == ModeBatch) begin
+    if (mode == ModeBatch) begin
       bad_argument = bad_argument || args_o.count == '0 || args_o.count > MaxCount;
     end
   end

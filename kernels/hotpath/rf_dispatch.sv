@@ -44,7 +44,7 @@ module rf_dispatch #(
   tag_t tag_q;  // of the next request that is computed
   logic [63:0] record_q;
 
-  assign s_axis_data_tready = left_q != '0 && (!valid_q || open);
+  assign s_axis_data_tready = !valid_q || open;
   assign take = s_axis_data_tvalid && s_axis_data_tready;
   assign last_part = part_q == PartBits'(Parts - 1);
   assign open = valid_q && flight_q != (TagBits + 1)'(Flight);
@@ -99,7 +99,7 @@ module rf_dispatch #(
       valid_q <= single_i || (take && last_part) || (valid_q && !open);
       if (batch_i) left_q <= args_i.count[24:0];
       else if (take && last_part) left_q <= left_q - 25'd1;
-      if (take) part_q <= last_part ? '0 : part_q + PartBits'(1);
+      if (take) part_q <= PartBits'((32'(part_q) + 32'd1) % Parts);  // Parts is a power of two
       flight_q <= flight_q + (TagBits + 1)'(open) - (TagBits + 1)'(finished_i);
       if (open && compute_o) tag_q <= tag_q + 1'b1;
     end
@@ -133,6 +133,7 @@ module rf_dispatch #(
   logic unused_args;
   assign unused_args = ^{args_i, next_q.reserved};
 
+  asked_for : assert property (@(posedge clk_i) disable iff (!rst_ni) take |-> left_q != '0);
   flight_within_limit : assert property (
     @(posedge clk_i) disable iff (!rst_ni)
     32'(flight_q) <= Flight && !(finished_i && flight_q == '0));

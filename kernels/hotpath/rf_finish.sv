@@ -19,8 +19,8 @@ module rf_finish #(
     input  rf_pkg::tag_t               scan_tag_i,
     input  logic                       settled_i,
     input  logic                       bad_seen_i,  // with settled_i
-    input  logic [rf_pkg::Flight-1:0]  bus_error_i, // by tag: a beat came with an error
-    input  logic                       load_error_i, // a beat of the weights came with an error
+    input  logic [rf_pkg::Flight-1:0]  bus_error_i, // by tag: a beat with an error
+    input  logic                       load_error_i, // a beat of the weights with an error
     input  logic [rf_pkg::Flight-1:0]  bad_row_i,   // by tag
     input  logic [BeatCount-1:0]       beats_i,     // beats that came in this cycle
     input  rf_pkg::result_t            s_axis_result_tdata,
@@ -58,6 +58,7 @@ module rf_finish #(
   import rf_pkg::*;
 
   localparam int unsigned RecordWords = 4;
+  localparam int unsigned BeatLog2 = $clog2(BeatBits / 8);
 
   // ---- the clock, and when each request in flight passed each stage ----
   typedef enum logic [1:0] {Gathered, Attended, Fused, Scanned} event_e;
@@ -100,6 +101,7 @@ module rf_finish #(
   logic [1:0] word_q;
   logic [RecordWords-1:0][63:0] record;
   logic [31:0] end_q;
+  logic [63:BeatLog2] place;  // of what is written: answers and records start on a beat
   status_t status;
 
   rf_fifo #(
@@ -121,6 +123,7 @@ module rf_finish #(
   assign recording = state_q == RecordWords0;
   assign finished_o = state_q == Finish;
   assign write_start = (state_q == Idle && job_valid && job.run) || state_q == Record;
+  assign place = state_q == Record ? job.record[63:BeatLog2] : job.result[63:BeatLog2];
   assign result_bad = state_q == Answers && write_done && write_error;
 
   always_comb begin
@@ -193,7 +196,7 @@ module rf_finish #(
       .BeatBits(BeatBits)
   ) u_write (
       .start_i           (write_start),
-      .addr_i            (state_q == Record ? job.record : job.result),
+      .addr_i            ({place, BeatLog2'(0)}),
       .words_i           (state_q == Record ? 8'(RecordWords) : job.k),
       .s_axis_word_tdata (recording ? record[word_q] : s_axis_result_tdata),
       .s_axis_word_tvalid(recording || (s_axis_result_tvalid && state_q == Answers)),

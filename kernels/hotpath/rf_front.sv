@@ -44,7 +44,7 @@ module rf_front #(
     output logic                  issued_o,     // pulses: the rows of a request are asked for,
     output logic                  gathered_o,   // its user vector is there,
     output logic                  attended_o,   // its attention is there
-    output logic                  bad_row_o,    // a pulse: a row beyond the catalogue, of
+    output logic                  bad_row_o,    // there is a row beyond the catalogue, of
     output rf_pkg::tag_t          bad_tag_o     // the request of this tag
 );
 
@@ -194,8 +194,7 @@ module rf_front #(
 
   // ---- the user vector: the query of the attention, kept for the fuse layer ----
   logic [VectorBits-1:0] user, kept, text;
-  logic user_valid, user_ready, query_ready, keep_ready, kept_valid, text_valid, text_ready;
-  logic fuse_valid, fuse_ready;
+  logic user_valid, query_ready, keep_ready, kept_valid, text_valid, fuse_ready;
 
   rf_gather #(
       .Dim(Dim),
@@ -215,11 +214,10 @@ module rf_front #(
       .s_axis_row_tready(to_ready[DestMessage]),
       .m_axis_vec_tdata (user),
       .m_axis_vec_tvalid(user_valid),
-      .m_axis_vec_tready(user_ready)
+      .m_axis_vec_tready(query_ready)
   );
 
-  assign user_ready = query_ready && keep_ready;
-  assign gathered_o = user_valid && user_ready;
+  assign gathered_o = user_valid && query_ready;
 
   rf_fifo #(
       .Width(VectorBits),
@@ -251,7 +249,7 @@ module rf_front #(
       .s_axis_cmd_tvalid  (cmd_valid_q[1]),
       .s_axis_cmd_tready  (cmd_ready[1]),
       .s_axis_query_tdata (user),
-      .s_axis_query_tvalid(user_valid && keep_ready),
+      .s_axis_query_tvalid(user_valid),
       .s_axis_query_tready(query_ready),
       .s_axis_key_tdata   (s_axis_data_tdata),
       .s_axis_key_tvalid  (to_valid[DestKey]),
@@ -261,13 +259,11 @@ module rf_front #(
       .s_axis_value_tready(to_ready[DestValue]),
       .m_axis_vec_tdata   (text),
       .m_axis_vec_tvalid  (text_valid),
-      .m_axis_vec_tready  (text_ready)
+      .m_axis_vec_tready  (fuse_ready)
   );
 
   // ---- the fuse layer: [user vector, attention] to the vector that scores ----
-  assign fuse_valid = text_valid && kept_valid;
-  assign text_ready = fuse_ready && kept_valid;
-  assign attended_o = fuse_valid && fuse_ready;
+  assign attended_o = text_valid && fuse_ready;
 
   rf_fuse #(
       .Dim(Dim),
@@ -282,7 +278,7 @@ module rf_front #(
       .s_axis_weight_tvalid(to_valid[DestWeight]),
       .s_axis_weight_tready(to_ready[DestWeight]),
       .s_axis_vec_tdata    ({text, kept}),
-      .s_axis_vec_tvalid   (fuse_valid),
+      .s_axis_vec_tvalid   (text_valid),
       .s_axis_vec_tready   (fuse_ready),
       .m_axis_vec_tdata,
       .m_axis_vec_tvalid,
@@ -299,6 +295,13 @@ module rf_front #(
   end
 
   logic unused_args;
-  assign unused_args = ^{args_i, to_valid};
+  assign unused_args = ^{args_i, to_valid, kept_valid, keep_ready};
+
+  user_vector_has_a_place : assert property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    gathered_o |-> keep_ready);
+  user_vector_is_kept : assert property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    text_valid |-> kept_valid);
 
 endmodule

@@ -33,7 +33,7 @@ module rf_fuse #(
   logic part_ready, given, take;
 
   assign given = left_q != '0 && part_ready;
-  assign s_axis_vec_tready = left_q == '0 || (given && left_q == PartBits'(1));
+  assign s_axis_vec_tready = left_q == '0;
   assign take = s_axis_vec_tvalid && s_axis_vec_tready;
 
   always_ff @(posedge clk_i) begin

@@ -37,25 +37,27 @@ module rf_history #(
   localparam int unsigned LaneBits = $clog2(PerBeat);
   localparam int unsigned Depth = (MaxRows + PerBeat - 1) / PerBeat;
   localparam int unsigned AddrBits = Depth > 1 ? $clog2(Depth) : 1;
+  localparam int unsigned RowBits = $clog2(Depth * PerBeat + 1);
   localparam int unsigned PassBits = $clog2(Passes + 1);
 
   logic [BeatBits-1:0] memory[Depth];
   logic [BeatBits-1:0] beat_q;
   logic [LaneBits-1:0] lane_q;
-  logic [15:0] taken_q, next_q;  // rows in memory, a whole beat at a time; the next row to read
+  logic [RowBits-1:0] rows;  // at most MaxRows
+  logic [RowBits-1:0] taken_q, next_q;  // those in memory, by whole beats; the next one to read
   logic [PassBits-1:0] pass_q;
-  logic take, read, last;
+  logic read, last;
 
-  assign s_axis_ids_tready = taken_q < rows_i;
-  assign take = s_axis_ids_tvalid && s_axis_ids_tready;
-  assign read = pass_q != PassBits'(Passes) && next_q < taken_q && next_q < rows_i &&
+  assign rows = RowBits'(rows_i);
+  assign s_axis_ids_tready = 1'b1;  // the list is asked for once
+  assign read = pass_q != PassBits'(Passes) && next_q < taken_q &&
       (!m_axis_id_tvalid || m_axis_id_tready);
-  assign last = next_q + 16'd1 == rows_i;
-  assign idle_o = (pass_q == PassBits'(Passes) || rows_i == '0) && !m_axis_id_tvalid;
+  assign last = next_q + RowBits'(1) == rows;
+  assign idle_o = (pass_q == PassBits'(Passes) || rows == '0) && !m_axis_id_tvalid;
   assign m_axis_id_tdata = beat_q[32*32'(lane_q)+:32];
 
   always_ff @(posedge clk_i) begin
-    if (take) memory[taken_q[LaneBits+:AddrBits]] <= s_axis_ids_tdata;
+    if (s_axis_ids_tvalid) memory[taken_q[LaneBits+:AddrBits]] <= s_axis_ids_tdata;
     if (read) begin
       beat_q <= memory[next_q[LaneBits+:AddrBits]];
       lane_q <= next_q[LaneBits-1:0];
@@ -74,14 +76,17 @@ module rf_history #(
       next_q <= '0;
       pass_q <= '0;
     end else begin
-      if (take) taken_q <= taken_q + 16'(PerBeat);
+      if (s_axis_ids_tvalid) taken_q <= taken_q + RowBits'(PerBeat);
       if (read) begin
-        next_q <= last ? '0 : next_q + 16'd1;
+        next_q <= last ? '0 : next_q + RowBits'(1);
         if (last) pass_q <= pass_q + 1'b1;
       end
       m_axis_id_tvalid <= read || (m_axis_id_tvalid && !m_axis_id_tready);
     end
   end
+
+  logic unused_rows;
+  assign unused_rows = ^rows_i;
 
   stable_until_ready : assert property (
     @(posedge clk_i) disable iff (!rst_ni)

@@ -23,7 +23,7 @@ module rf_read_ports #(
     output logic [Streams-1:0]               m_axis_data_tuser,  // the beat came with an error
     output logic [Streams-1:0]               m_axis_data_tvalid,
     input  logic [Streams-1:0]               m_axis_data_tready,
-    output logic [rf_pkg::Flight-1:0]        bus_error_o,  // by tag: such a beat was taken
+    output logic [rf_pkg::Flight-1:0]        bus_error_o,  // by tag: such a beat is there
     output logic                             load_error_o, // of the weights, which have no tag
     output logic [CountBits-1:0]             beats_o,      // beats that came in this cycle
 
@@ -154,16 +154,16 @@ module rf_read_ports #(
     assign rvalid[Stream] = m_axi_gmem_rvalid[p];
   end
 
-  // A beat's error is its request's when it is taken: by its end, all its beats are.
+  // A beat's error is its request's while it waits, too: by its end, all its beats are taken.
   logic [Streams-1:0] bad;
-  assign bad = m_axis_data_tvalid & m_axis_data_tready & m_axis_data_tuser;
+  assign bad = m_axis_data_tvalid & m_axis_data_tuser;
   assign load_error_o = bad[Rows] && m_axis_data_tdest[Rows] == DestWeight;
 
   always_comb begin
     bus_error_o = '0;
     beats_o = '0;
     for (int unsigned s = 0; s < Streams; s++) begin
-      if (bad[s] && s != Descriptor && m_axis_data_tdest[s] != DestWeight) begin
+      if (bad[s] && s != Descriptor && !(s == Rows && load_error_o)) begin
         bus_error_o[tag[s]] = 1'b1;
       end
       beats_o = beats_o + CountBits'(beat[s]);

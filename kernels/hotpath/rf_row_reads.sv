@@ -29,7 +29,7 @@ module rf_row_reads #(
     output logic                  m_axis_cmd_tvalid,
     input  logic                  m_axis_cmd_tready,
     output logic                  issued_o,   // a pulse: all rows of the request are asked for
-    output logic                  bad_row_o,  // a pulse: a row beyond the catalogue, of
+    output logic                  bad_row_o,  // there is a row beyond the catalogue, of
     output rf_pkg::tag_t          tag_o       // the request of this tag
 );
 
@@ -38,10 +38,14 @@ module rf_row_reads #(
   localparam int unsigned BeatLog2 = $clog2(BeatBits / 8);
   localparam int unsigned IdsLog2 = BeatLog2 - 2;  // item rows of a beat, log2
 
-  localparam int unsigned EdgeRowLog2 = Edges != 0 ? $clog2(Edges * $bits(edge_t) / 8) : BeatLog2;
+  // Beats of a row of each table, log2.
+  localparam int unsigned MessageLog2 = row_log2(Dim * MessageBits);
+  localparam int unsigned KeyLog2 = row_log2(Dim * KeyBits);
+  localparam int unsigned ValueLog2 = row_log2(Dim * ValueBits);
+  localparam int unsigned EdgeLog2 = row_log2(Edges * $bits(edge_t));
 
-  function automatic int unsigned row_log2(int unsigned bits);  // bytes of a gathered row, log2
-    return Dim * bits > BeatBits ? $clog2(Dim * bits / 8) : BeatLog2;
+  function automatic int unsigned row_log2(int unsigned bits);
+    return bits > BeatBits ? $clog2(bits / BeatBits) : 0;
   endfunction
 
   typedef enum logic [1:0] {
@@ -54,32 +58,31 @@ module rf_row_reads #(
   state_e state_q, state_d;
   front_job_t job_q;
   logic id_bad;
-  logic [63:0] row;
+  logic [63:BeatLog2] row, place;  // the row; where to read, in beats
+  logic [31:0] beats;
+  dest_e dest;
   logic [31:0] list_beats;
 
   assign id_bad = s_axis_id_tdata >= args_i.n_rows;
-  assign row = id_bad ? 64'd0 : 64'(s_axis_id_tdata);
+  assign row = id_bad ? '0 : $bits(row)'(s_axis_id_tdata);
   assign list_beats = (32'(job_q.rows) + 32'((1 << IdsLog2) - 1)) >> IdsLog2;
   assign rows_o = job_q.rows;
   assign tag_o = job_q.tag;
-  assign s_axis_job_tready = state_q == Idle && !load_i;
-  assign s_axis_id_tready = state_q == Rows && m_axis_cmd_tready;
-  assign bad_row_o = s_axis_id_tvalid && s_axis_id_tready && id_bad;
+  assign s_axis_job_tready = state_q == Idle;
+  assign s_axis_id_tready = m_axis_cmd_tready;  // ids come in Rows alone
+  assign bad_row_o = s_axis_id_tvalid && id_bad;
   assign issued_o = state_q == Rows && history_idle_i;
 
-  function automatic read_cmd_t row_cmd(logic [63:0] base, int unsigned size, dest_e dest);
-    return '{
-        tag: job_q.tag,
-        addr: base + (row << size),
-        beats: 32'd1 << (size - BeatLog2),
-        dest: dest
-    };
-  endfunction
+  assign m_axis_cmd_tdata = '{
+      tag: job_q.tag, addr: {place, BeatLog2'(0)}, beats: beats, dest: dest
+  };
 
   always_comb begin
     state_d = state_q;
     m_axis_cmd_tvalid = 1'b0;
-    m_axis_cmd_tdata = '{tag: '0, addr: args_i.weight, beats: 32'(WeightBeats), dest: DestWeight};
+    place = args_i.weight[63:BeatLog2];
+    beats = 32'(WeightBeats);
+    dest = DestWeight;
     unique case (state_q)
       Idle: begin
         if (load_i) state_d = Weights;
@@ -90,21 +93,35 @@ module rf_row_reads #(
         if (m_axis_cmd_tready) state_d = Idle;
       end
       History: begin
-        m_axis_cmd_tdata = '{
-            tag: job_q.tag, addr: job_q.history, beats: list_beats, dest: DestHistory
-        };
+        place = job_q.history[63:BeatLog2];
+        beats = list_beats;
+        dest = DestHistory;
         m_axis_cmd_tvalid = job_q.rows != '0;
         if (m_axis_cmd_tready || !m_axis_cmd_tvalid) state_d = Rows;
       end
       default: begin
         m_axis_cmd_tvalid = s_axis_id_tvalid;
         unique case (s_axis_id_tuser)
-          2'd0: m_axis_cmd_tdata = row_cmd(args_i.message, row_log2(MessageBits), DestMessage);
-          2'd1: m_axis_cmd_tdata = row_cmd(args_i.key, row_log2(KeyBits), DestKey);
-          default: m_axis_cmd_tdata = row_cmd(args_i.value, row_log2(ValueBits), DestValue);
+          2'd0: begin
+            place = args_i.message[63:BeatLog2] + (row << MessageLog2);
+            beats = 32'd1 << MessageLog2;
+            dest = DestMessage;
+          end
+          2'd1: begin
+            place = args_i.key[63:BeatLog2] + (row << KeyLog2);
+            beats = 32'd1 << KeyLog2;
+            dest = DestKey;
+          end
+          default: begin
+            place = args_i.value[63:BeatLog2] + (row << ValueLog2);
+            beats = 32'd1 << ValueLog2;
+            dest = DestValue;
+          end
         endcase
         if (Edges != 0 && s_axis_id_tuser == 2'd3) begin
-          m_axis_cmd_tdata = row_cmd(args_i.edges, EdgeRowLog2, DestEdge);
+          place = args_i.edges[63:BeatLog2] + (row << EdgeLog2);
+          beats = 32'd1 << EdgeLog2;
+          dest = DestEdge;
         end
         if (history_idle_i) state_d = Idle;
       end
@@ -122,5 +139,12 @@ module rf_row_reads #(
 
   logic unused_bits;
   assign unused_bits = ^{args_i, job_q.norm};
+
+  loads_while_nothing_runs : assert property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    load_i |-> state_q == Idle && !s_axis_job_tvalid);
+  ids_come_with_their_rows : assert property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    s_axis_id_tvalid |-> state_q == Rows);
 
 endmodule

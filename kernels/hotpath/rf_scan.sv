@@ -91,7 +91,7 @@ module rf_scan #(
       .level_o      ()
   );
 
-  assign read_take = read_valid && issued_q != '0 && scan_idle && !m_axis_seen_cmd_tvalid;
+  assign read_take = issued_q != '0 && scan_idle && !m_axis_seen_cmd_tvalid;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -309,6 +309,10 @@ module rf_scan #(
   );
 
   logic unused_bits;
-  assign unused_bits = ^{args_i, s_axis_scan_tdest, read_job.k, run_job.seen};
+  assign unused_bits = ^{args_i, s_axis_scan_tdest, read_job.k, run_job.seen, read_valid};
+
+  issued_after_it_opened : assert property (
+    @(posedge clk_i) disable iff (!rst_ni)
+    read_take |-> read_valid);
 
 endmodule

@@ -28,7 +28,7 @@ module rf_scan_reads #(
   logic [24:0] left_q;  // groups not yet asked for
   logic [ChunkBits-1:0] chunk;  // those of the next beat of biases
   logic [31:0] chunk_beats;
-  logic [63:0] bias_q, item_q;
+  logic [63:BeatLog2] bias_q, item_q;  // addresses, in beats
   tag_t tag_q;
   logic items_q, given;  // the items are next, not their biases
 
@@ -37,8 +37,8 @@ module rf_scan_reads #(
   assign chunk_beats = 32'(chunk) * GroupBeats;
   assign m_axis_cmd_tvalid = !idle_o;
   assign m_axis_cmd_tdata = items_q ?
-      '{tag: tag_q, addr: item_q, beats: chunk_beats, dest: DestItem} :
-      '{tag: tag_q, addr: bias_q, beats: 32'd1, dest: DestTerm};
+      '{tag: tag_q, addr: {item_q, BeatLog2'(0)}, beats: chunk_beats, dest: DestItem} :
+      '{tag: tag_q, addr: {bias_q, BeatLog2'(0)}, beats: 32'd1, dest: DestTerm};
   assign given = m_axis_cmd_tvalid && m_axis_cmd_tready;
 
   always_ff @(posedge clk_i) begin
@@ -57,16 +57,16 @@ module rf_scan_reads #(
   always_ff @(posedge clk_i) begin
     if (start_i) begin
       tag_q  <= tag_i;
-      bias_q <= bias_i;
-      item_q <= item_i;
+      bias_q <= bias_i[63:BeatLog2];
+      item_q <= item_i[63:BeatLog2];
     end else if (given) begin
-      if (items_q) item_q <= item_q + (64'(chunk_beats) << BeatLog2);
-      else bias_q <= bias_q + 64'(BeatBits / 8);
+      if (items_q) item_q <= item_q + $bits(item_q)'(chunk_beats);
+      else bias_q <= bias_q + 1'b1;
     end
   end
 
   logic unused_groups;
-  assign unused_groups = ^groups_i[31:25];
+  assign unused_groups = ^{groups_i[31:25], item_i[BeatLog2-1:0], bias_i[BeatLog2-1:0]};
 
   only_while_idle : assert property (
     @(posedge clk_i) disable iff (!rst_ni)

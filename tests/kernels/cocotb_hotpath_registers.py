@@ -18,6 +18,7 @@ SHIFTS = {"gather": 47, "logit": 31, "attention": 47, "fuse": 31, "term": 15}
 SHIFTS |= {"scatter": 47} if CONFIG.edges else {}
 MOST_ITEMS = CONFIG.edge_items or 1 << 24
 MOST_REQUESTS = 1 << 24
+BEAT_BIASES = CONFIG.beat_bytes // 2
 OK, BAD_ROW, BAD_ARGUMENT = 0, 2, 8
 
 
@@ -117,19 +118,23 @@ async def every_bit_of_a_shift_matters(dut: Any) -> None:
 
 
 @cocotb.test(timeout_time=8, timeout_unit="ms")
-@cocotb.parametrize(argument=["n_items", "count"])
-async def large_runs_begin(dut: Any, argument: str) -> None:
-    """Of each size of one bit, up to the largest: under way when a reset ends them."""
+@cocotb.parametrize(argument=["n_items", "count"], more=[False, True])
+async def large_runs_begin(dut: Any, argument: str, more: bool) -> None:
+    """Of each size of one bit, up to the largest: under way when a reset ends them.
+
+    ``more``: with a few beats beside, so that the bit is still there when these are done.
+    """
     b = await bench(dut)
     none = np.zeros(0, np.int32)
     requests = [(none, none, 1)] * 2
     most = {"n_items": MOST_ITEMS, "count": MOST_REQUESTS}[argument]
     least = {"n_items": 400 * CONFIG.lanes, "count": 64}[argument].bit_length()
-    for bit in range(least, most.bit_length()):
+    beside = {"n_items": BEAT_BIASES, "count": 4}[argument] if more else 0
+    for bit in range(least, most.bit_length() - more):
         arguments = b.put_batch(requests)
         read = len(b.memory.reads)
         await b.get("ctrl")  # what the last run has left there
-        await b.go(arguments | {argument: 1 << bit})
+        await b.go(arguments | {argument: (1 << bit) + beside})
         await ClockCycles(dut.clk_i, 200)
         assert not dut.interrupt_o.value
         assert len(b.memory.reads) > read + 30
