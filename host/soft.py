@@ -118,8 +118,8 @@ class SoftDevice:
         return not (
             a["mode"] in (MODE_RUN, MODE_BATCH)
             and all(0 <= a[f"{n}_shift"] <= limit for n, limit in SHIFT_LIMITS.items())
-            and 1 <= a["n_items"] <= (self.config.edge_items or 1 << 24)
-            and (a["mode"] == MODE_RUN or 1 <= a["count"] <= 1 << 24)
+            and 1 <= a["n_items"] <= self.config.most_items
+            and (a["mode"] == MODE_RUN or 1 <= a["count"] <= self.config.max_requests)
         )
 
     def _batch(self) -> Status:

@@ -3,10 +3,10 @@
 
 Works in a folder that ``_mutate_yosys`` has filled: reads ``suspects.json`` (top, mutants), writes
 ``equal.json`` with the numbers of those mutants that change no output and no register's next value
-whatever the inputs and the state are. First the mutated cell alone is looked at: where its output
-is the same for all inputs of the cell, all else is. Then each is a miter of the netlist with the
-mutation and without it, cut at the registers. Yosys' SAT solver decides; what it does not decide
-in its time is not listed.
+whatever the inputs and the state are. First the mutated cell alone is looked at: where what is read
+of its output is the same for all inputs of the cell, all else is. Then each is a miter of the
+netlist with the mutation and without it, cut at the registers. Yosys' SAT solver decides; what it
+does not decide in its time is not listed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 TIMEOUT_S = 5
 BUDGET_S = 200  # CPU time for all of a netlist's suspects
 SMALL_BITS = 4096  # a memory of so many is proven as registers
-_CELL = re.compile(r"-cell (\S+) -port (\S+)")
+_CELL = re.compile(r"-cell (\S+) -port (\S+)(?: -portbit (\d+))?")
 _MADE = "$auto$mutate"  # Yosys' name of what selects and makes a mutation
 _MEMORY_PORTS = ("$memrd", "$memrd_v2", "$memwr", "$memwr_v2")
 
@@ -37,7 +37,7 @@ def prove(job: dict[str, Any]) -> list[int]:
             ys.run_pass(command, design)
 
     netlist = f"{job['top']}_netlist"
-    run("read_rtlil netlist.il", "design -save whole")
+    run("read_rtlil netlist.il", "opt_clean", "design -save whole")  # one name a signal
     mutations = Path("mutations.ys").read_text().splitlines()
     equal = [
         number
@@ -60,13 +60,18 @@ def prove(job: dict[str, Any]) -> list[int]:
     return equal
 
 
-def _equal(run: Callable[..., None], number: int) -> bool:
-    """Whether "gold" and its copy "gate" have the same outputs, unmutated and with the mutation."""
+def _equal(run: Callable[..., None], number: int, *, any_for_x: bool = False) -> bool:
+    """Whether "gold" and its copy "gate" have the same outputs, unmutated and with the mutation.
+
+    ``any_for_x``: or others where the unmutated ones are x, which Yosys writes for what is read by
+    nobody then: a register, for one, that is not enabled.
+    """
+    x, undef = (" -ignore_gold_x", " -enable_undef -set-def-inputs") if any_for_x else ("", "")
     for module, value in (("gold", 0), ("gate", number)):
         run(f"cd {module}", "delete -input mutsel", f"connect -set mutsel {value}", "cd ..")
-    run("opt_expr", "opt_clean -purge", "miter -equiv -flatten -make_assert gold gate miter")
+    run("opt_expr", "opt_clean -purge", f"miter -equiv{x} -flatten -make_assert gold gate miter")
     run("hierarchy -top miter", "opt_expr")
-    proof = f"sat -prove-asserts -timeout {TIMEOUT_S} miter"
+    proof = f"sat -prove-asserts{undef} -timeout {TIMEOUT_S} miter"
     # What both have in common is held once, and need not be compared: little is left to solve.
     run("opt -fast -share_all", f"tee -o proof.log {proof}")
     return "no model found: SUCCESS" in Path("proof.log").read_text()
@@ -80,23 +85,64 @@ def _same_cell(
     mutation: str,
     number: int,
 ) -> bool:
-    """Whether the cell that a mutation of an input changes has the same output all the same."""
+    """Whether a mutation of a cell's port changes nothing of the cell's output that is read."""
     found = _CELL.search(mutation)
-    if found is None or found[2] == "Y":
+    if found is None:
         return False
     run("design -load whole")
     module = design.module(ys.IdString(f"\\{netlist}"))
     cells = {cell.name.str(): cell for cell in module.cells_.values()}
-    cell = cells[found[1] if found[1].startswith("$") else f"\\{found[1]}"]
+    cell = cells.get(found[1] if found[1].startswith("$") else f"\\{found[1]}")
+    if cell is None:
+        return True  # nothing of its output was read
+    port, bit = found[2], int(found[3] or 0)
+    if port in ("Y", "Q"):
+        changed = _mutated(ys, cells, cell, port, bit)
+        return not changed.size() or not _read(ys, module, changed).size()
+    if cell.hasPort(ys.IdString("\\Q")):
+        output = cell.getPort(ys.IdString("\\Q"))
+        return port == "D" and not _read(ys, module, output.extract(bit, 1)).size()
     if not cell.hasPort(ys.IdString("\\Y")):
-        return False  # a register or a memory
+        return False  # a memory
+    shown = _read(ys, module, cell.getPort(ys.IdString("\\Y")))
     for name, other in cells.items():
         if name != cell.name.str() and not name.startswith(_MADE):
             module.remove(other)
-    _expose(ys, module, cell.getPort(ys.IdString("\\Y")), drives=False)
+    _expose(ys, module, shown, drives=False)
     run("opt_clean", f"rename {netlist} gold", "cd gold", "setundef -undriven -expose", "cd ..")
     run("copy gold gate")
-    return _equal(run, number)
+    return _equal(run, number, any_for_x=True)
+
+
+def _mutated(ys: Any, cells: dict[str, Any], cell: Any, port: str, bit: int) -> Any:  # noqa: ANN401
+    """What a bit of a cell's output is behind its mutation."""
+    before = cell.getPort(ys.IdString(f"\\{port}")).extract(bit, 1)
+    muxes = [c for name, c in cells.items() if name.startswith(_MADE) and c.type.str() == "$mux"]
+    mine = [c for c in muxes if c.getPort(ys.IdString("\\A")) == before]
+    return mine[0].getPort(ys.IdString("\\Y")) if mine else ys.SigSpec()
+
+
+def _read(ys: Any, module: Any, signal: Any, depth: int = 3) -> Any:  # noqa: ANN401
+    """Those bits of a signal that a cell or a port of the module reads.
+
+    A multiplexer reads a bit where what it makes of it is read, so many multiplexers deep.
+    """
+    read = ys.SigSpec()
+    for cell in module.cells_.values():
+        for port, what in cell.connections_.items():
+            if not cell.input(port):
+                continue
+            if depth and cell.type.str() == "$mux" and port.str() in ("\\A", "\\B"):
+                output = cell.getPort(ys.IdString("\\Y"))
+                made = what.extract(signal, output)
+                if made.size():
+                    read.append(output.extract(_read(ys, module, made, depth - 1), what))
+            else:
+                read.append(what.extract(signal, what))
+    ports = [ys.SigSpec(wire) for wire in module.wires_.values() if wire.port_output]
+    for what in (*ports, *(right for _, right in module.connections_)):
+        read.append(what.extract(signal, what))
+    return signal.extract(read, signal)
 
 
 def _cut_memories(ys: Any, module: Any) -> None:  # noqa: ANN401

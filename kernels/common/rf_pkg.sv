@@ -101,7 +101,7 @@ package rf_pkg;
   typedef struct packed {
     tag_t        tag;
     logic [63:0] addr;   // a multiple of the beat's bytes
-    logic [31:0] beats;  // at least 1
+    logic [31:0] beats;  // 0: nothing is read
     dest_e       dest;
   } read_cmd_t;
 

@@ -10,6 +10,7 @@ from typing import Any
 from recfabric.contract import Contract, Shape
 from recfabric.errors import ConfigError
 
+MAX_ITEMS = 1 << 24
 MAX_EDGE_ITEMS = 1 << 20
 
 _CHOICES: dict[str, tuple[int, ...]] = {
@@ -29,6 +30,9 @@ _RANGES: dict[str, tuple[int, int]] = {
     "max_burst": (1, 256),
     "edges": (0, 128),
     "edge_items": (0, MAX_EDGE_ITEMS),
+    "max_items": (1, MAX_ITEMS),
+    "max_requests": (64, 1 << 24),  # as many as the host sends at least
+    "time_bits": (8, 32),
 }
 _EDGE_BITS = 32
 _MIN_BANKS = 16  # of the array that edges are added into
@@ -45,7 +49,9 @@ class HotPathConfig:
     ``max_burst``: beats of an AXI burst; ``scan_ports``: AXI4 ports that the items come through,
     beside the first one where there are several; ``edges``: slots for item-item edges an item,
     whole beats of them (0: no rf_scatter in the netlist); ``edge_items``: entries of its array of
-    scores on the chip, the largest catalogue.
+    scores on the chip, the largest catalogue; ``max_items``: largest catalogue without edges;
+    ``max_requests``: of a batch; ``time_bits``: of the counts of cycles and beats since the start
+    of a run, which begin anew behind their last value.
     """
 
     dim: int = 64
@@ -66,6 +72,9 @@ class HotPathConfig:
     scan_ports: int = 1
     edges: int = 0
     edge_items: int = 0
+    max_items: int = MAX_ITEMS
+    max_requests: int = 1 << 24
+    time_bits: int = 32
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -182,6 +191,11 @@ class HotPathConfig:
     def lanes(self) -> int:
         """Items that the scan takes at a time."""
         return self.scan_ports * self.port_lanes
+
+    @property
+    def most_items(self) -> int:
+        """Items of the largest catalogue."""
+        return min(self.max_items, self.edge_items or self.max_items)
 
     @property
     def edge_banks(self) -> int:

@@ -155,6 +155,11 @@ def check_fit(contract: Contract, config: HotPathConfig) -> None:
             f"The contract has {contract.shape.items} items but the hardware adds edges into "
             f"{config.edge_items}; build the hardware with more edge_items."
         )
+    if contract.shape.items > config.max_items:
+        raise ConfigError(
+            f"The contract has {contract.shape.items} items but the hardware scans at most "
+            f"{config.max_items}; build the hardware with more max_items."
+        )
     if contract.shape.max_history > config.max_rows:
         raise ConfigError(
             f"The contract's histories reach {contract.shape.max_history} items but the "

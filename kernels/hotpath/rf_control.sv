@@ -13,7 +13,9 @@ module rf_control #(
     parameter int unsigned KMax = 32,
     parameter int unsigned ScanPorts = 1,
     parameter int unsigned Edges = 0,
-    parameter int unsigned EdgeItems = 0
+    parameter int unsigned EdgeItems = 0,
+    parameter int unsigned MaxItems = 1 << 24,    // largest catalogue, at most 2^24
+    parameter int unsigned MaxRequests = 1 << 24  // of a batch, at most 2^24
 ) (
     input  logic                       clk_i,
     input  logic                       rst_ni,
@@ -69,6 +71,13 @@ module rf_control #(
     $fatal(1, "rf_control: ItemBits must be 4 or 8");
   end
 
+  if (MaxItems < 1 || MaxItems > 2 ** 24) begin : gen_bad_items
+    $fatal(1, "rf_control: MaxItems must be 1 to 2^24");
+  end
+  if (MaxRequests < 1 || MaxRequests > 2 ** 24) begin : gen_bad_requests
+    $fatal(1, "rf_control: MaxRequests must be 1 to 2^24");
+  end
+
   if (Edges != 0 && (Edges * 32 < BeatBits || Edges > 128 || Edges != 2 ** $clog2(Edges)))
   begin : gen_bad_edges
     $fatal(1, "rf_control: Edges must be 0 or a power of two, a beat's edges to 128");
@@ -82,8 +91,6 @@ module rf_control #(
   localparam logic [1:0] ModeSingle = 2'd0;
   localparam logic [1:0] ModeLoad = 2'd1;
   localparam logic [1:0] ModeBatch = 2'd2;
-  localparam logic [31:0] MaxItems = 32'd1 << 24;
-  localparam logic [31:0] MaxCount = 32'd1 << 24;
   localparam int unsigned AddrBits = rf_regs_pkg::RF_REGS_MIN_ADDR_WIDTH;
 
   rf_regs_pkg::rf_regs__in_t hw_in;
@@ -112,7 +119,7 @@ module rf_control #(
       end
     end
     if (mode == ModeBatch) begin
-      bad_argument = bad_argument || args_o.count == '0 || args_o.count > MaxCount;
+      bad_argument = bad_argument || args_o.count == '0 || args_o.count > MaxRequests;
     end
   end
 
@@ -158,15 +165,20 @@ module rf_control #(
 
   assign interrupt_o = hw_out.gie.enable.value && (hw_out.isr.done.value || hw_out.isr.ready.value);
 
+  // What starts on a page: the low bits of its address are not looked at.
+  function automatic logic [63:0] page(logic [31:0] hi, logic [31:0] lo);
+    return {hi, lo} & ~64'hFFF;
+  endfunction
+
   always_comb begin
-    args_o.message = {hw_out.message.hi.value.value, hw_out.message.lo.value.value};
-    args_o.key = {hw_out.key.hi.value.value, hw_out.key.lo.value.value};
-    args_o.value = {hw_out.value.hi.value.value, hw_out.value.lo.value.value};
-    args_o.bias = {hw_out.bias.hi.value.value, hw_out.bias.lo.value.value};
-    args_o.descriptor = {hw_out.descriptor.hi.value.value, hw_out.descriptor.lo.value.value};
-    args_o.record = {hw_out.record.hi.value.value, hw_out.record.lo.value.value};
+    args_o.message = page(hw_out.message.hi.value.value, hw_out.message.lo.value.value);
+    args_o.key = page(hw_out.key.hi.value.value, hw_out.key.lo.value.value);
+    args_o.value = page(hw_out.value.hi.value.value, hw_out.value.lo.value.value);
+    args_o.bias = page(hw_out.bias.hi.value.value, hw_out.bias.lo.value.value);
+    args_o.descriptor = page(hw_out.descriptor.hi.value.value, hw_out.descriptor.lo.value.value);
+    args_o.record = page(hw_out.record.hi.value.value, hw_out.record.lo.value.value);
     args_o.count = hw_out.count.value.value;
-    args_o.weight = {hw_out.weight.hi.value.value, hw_out.weight.lo.value.value};
+    args_o.weight = page(hw_out.weight.hi.value.value, hw_out.weight.lo.value.value);
     args_o.history = {hw_out.history.hi.value.value, hw_out.history.lo.value.value};
     args_o.seen = {hw_out.seen.hi.value.value, hw_out.seen.lo.value.value};
     args_o.result = {hw_out.result.hi.value.value, hw_out.result.lo.value.value};
@@ -184,12 +196,12 @@ module rf_control #(
     args_o.fuse_shift = hw_out.fuse_shift.value.value;
     args_o.term_shift = hw_out.term_shift.value.value;
     // PeakRDL's way with a name that is a word of SystemVerilog.
-    args_o.edges = {hw_out.edge_.hi.value.value, hw_out.edge_.lo.value.value};
+    args_o.edges = page(hw_out.edge_.hi.value.value, hw_out.edge_.lo.value.value);
     args_o.scatter_shift = hw_out.scatter_shift.value.value;
   end
 
   for (genvar p = 0; p < ScanPorts; p++) begin : gen_share
-    assign item_o[p] = {hw_out.item[p].hi.value.value, hw_out.item[p].lo.value.value};
+    assign item_o[p] = page(hw_out.item[p].hi.value.value, hw_out.item[p].lo.value.value);
   end
 
   rf_regs u_regs (

@@ -7,7 +7,8 @@ module rf_dispatch #(
     parameter int unsigned BeatBits = 512,  // of the descriptors' stream: 64, 128, 256 or 512
     parameter int unsigned MaxRows = 1024,
     parameter int unsigned MaxSeen = 2048,
-    parameter int unsigned KMax = 32
+    parameter int unsigned KMax = 32,
+    parameter int unsigned MaxRequests = 1 << 24  // of a batch
 ) (
     input  logic                  clk_i,
     input  logic                  rst_ni,
@@ -34,16 +35,19 @@ module rf_dispatch #(
 
   localparam int unsigned Parts = $bits(descriptor_t) / BeatBits;  // beats of a descriptor
   localparam int unsigned PartBits = Parts > 1 ? $clog2(Parts) : 1;
+  localparam logic [63:0] BeatMask = 64'(BeatBits) / 64'd8 - 64'd1;
+  localparam int unsigned CountBits = $clog2(MaxRequests + 1);
   localparam int unsigned DescriptorBytes = $bits(descriptor_t) / 8;
 
   descriptor_t next_q;
   logic valid_q, batch_q, error_q, running_q, take, last_part, open, bad;
   logic [PartBits-1:0] part_q;
-  logic [24:0] left_q;  // descriptors not yet in hand, at most 2^24
+  logic [CountBits-1:0] count, left_q;  // requests of the batch; descriptors not yet in hand
   logic [TagBits:0] flight_q;
   tag_t tag_q;  // of the next request that is computed
   logic [63:0] record_q;
 
+  assign count = CountBits'(args_i.count);
   assign s_axis_data_tready = !valid_q || open;
   assign take = s_axis_data_tvalid && s_axis_data_tready;
   assign last_part = part_q == PartBits'(Parts - 1);
@@ -54,16 +58,21 @@ module rf_dispatch #(
   assign compute_o = !bad && !error_q;
   assign done_o = running_q && !valid_q && left_q == '0 && flight_q == '0;
 
+  // Lists and answers start on a beat: the low bits of their addresses are not looked at.
+  function automatic logic [63:0] on_a_beat(logic [63:0] address);
+    return address & ~BeatMask;
+  endfunction
+
   always_comb begin
     front_o = '{
         tag: tag_q,
-        history: next_q.history,
+        history: on_a_beat(next_q.history),
         rows: next_q.n_history[15:0],
         norm: next_q.norm[15:0]
     };
     scan_o = '{
         tag: tag_q,
-        seen: next_q.seen,
+        seen: on_a_beat(next_q.seen),
         n_seen: next_q.n_seen[15:0],
         k: next_q.k[7:0]
     };
@@ -72,14 +81,14 @@ module rf_dispatch #(
         run: compute_o,
         bus_error: error_q,
         batch: batch_q,
-        result: next_q.result,
+        result: on_a_beat(next_q.result),
         record: record_q,
         k: next_q.k[7:0]
     };
     m_axis_cmd_tdata = '{
         tag: '0,
         addr: args_i.descriptor,
-        beats: args_i.count * Parts,
+        beats: 32'(count) * Parts,
         dest: DestHistory
     };
   end
@@ -97,8 +106,8 @@ module rf_dispatch #(
       m_axis_cmd_tvalid <= batch_i || (m_axis_cmd_tvalid && !m_axis_cmd_tready);
       running_q <= single_i || batch_i || (running_q && !done_o);
       valid_q <= single_i || (take && last_part) || (valid_q && !open);
-      if (batch_i) left_q <= args_i.count[24:0];
-      else if (take && last_part) left_q <= left_q - 25'd1;
+      if (batch_i) left_q <= count;
+      else if (take && last_part) left_q <= left_q - 1'b1;
       if (take) part_q <= PartBits'((32'(part_q) + 32'd1) % Parts);  // Parts is a power of two
       flight_q <= flight_q + (TagBits + 1)'(open) - (TagBits + 1)'(finished_i);
       if (open && compute_o) tag_q <= tag_q + 1'b1;

@@ -5,7 +5,9 @@
 
 module rf_finish #(
     parameter int unsigned BeatBits = 512,  // of the memory port
-    parameter int unsigned BeatCount = 5    // width of beats_i
+    parameter int unsigned KMax = 32,       // most answers
+    parameter int unsigned BeatCount = 5,   // width of beats_i
+    parameter int unsigned TimeBits = 32    // of the counts of cycles and beats: 8 to 32
 ) (
     input  logic                       clk_i,
     input  logic                       rst_ni,
@@ -28,12 +30,12 @@ module rf_finish #(
     output logic                       s_axis_result_tready,
     output logic                       finished_o,  // a pulse
     output rf_pkg::status_t            status_o,    // faults to remember, at any time
-    output logic [31:0]                gather_o,    // times of the last request that was finished
-    output logic [31:0]                attention_o,
-    output logic [31:0]                fuse_o,
-    output logic [31:0]                scan_o,
-    output logic [31:0]                total_o,
-    output logic [31:0]                beats_o,     // beats read since the start
+    output logic [TimeBits-1:0]        gather_o,    // times of the last request that was finished
+    output logic [TimeBits-1:0]        attention_o,
+    output logic [TimeBits-1:0]        fuse_o,
+    output logic [TimeBits-1:0]        scan_o,
+    output logic [TimeBits-1:0]        total_o,
+    output logic [TimeBits-1:0]        beats_o,     // beats read since the start
 
     output logic [0:0]            m_axi_gmem_awid,
     output logic [63:0]           m_axi_gmem_awaddr,
@@ -57,23 +59,28 @@ module rf_finish #(
 
   import rf_pkg::*;
 
+  if (TimeBits < 8 || TimeBits > 32) begin : gen_bad_time
+    $fatal(1, "rf_finish: TimeBits must be 8 to 32");
+  end
+
   localparam int unsigned RecordWords = 4;
+  localparam int unsigned KBits = $clog2(KMax + 1);
   localparam int unsigned BeatLog2 = $clog2(BeatBits / 8);
 
   // ---- the clock, and when each request in flight passed each stage ----
   typedef enum logic [1:0] {Gathered, Attended, Fused, Scanned} event_e;
   localparam int unsigned Events = 4;
 
-  logic [31:0] now_q, beats_q;
+  logic [TimeBits-1:0] now_q, beats_q;
   logic [Events-1:0] event_now;
   tag_t [Events-1:0] event_tag;
-  logic [Events-1:0][31:0] event_time;  // of the request in hand, 0 where it is not computed
-  logic [31:0] opened;
+  logic [Events-1:0][TimeBits-1:0] event_time;  // of the one in hand, 0 where not computed
+  logic [TimeBits-1:0] opened;
   finish_job_t job;
 
   always_ff @(posedge clk_i) begin
-    now_q   <= start_i ? '0 : now_q + 32'd1;
-    beats_q <= start_i ? '0 : beats_q + 32'(beats_i);
+    now_q   <= start_i ? '0 : now_q + 1'b1;
+    beats_q <= start_i ? '0 : beats_q + TimeBits'(beats_i);
   end
 
   assign event_now = {scanned_i, fused_i, attended_i, gathered_i};
@@ -87,7 +94,7 @@ module rf_finish #(
     assign event_tag[e] = tag_q;
   end
   for (genvar e = 0; e < Events; e++) begin : gen_time
-    logic [31:0] time_q[Flight];
+    logic [TimeBits-1:0] time_q[Flight];
     always_ff @(posedge clk_i) if (event_now[e]) time_q[event_tag[e]] <= now_q;
     assign event_time[e] = job.run ? time_q[job.tag] : '0;
   end
@@ -100,12 +107,12 @@ module rf_finish #(
   logic [Flight-1:0] bus_q, row_q, mine;
   logic [1:0] word_q;
   logic [RecordWords-1:0][63:0] record;
-  logic [31:0] end_q;
+  logic [TimeBits-1:0] end_q;
   logic [63:BeatLog2] place;  // of what is written: answers and records start on a beat
   status_t status;
 
   rf_fifo #(
-      .Width(32 + $bits(finish_job_t)),
+      .Width(TimeBits + $bits(finish_job_t)),
       .Depth(Flight)
   ) u_jobs (
       .clk_i,
@@ -134,10 +141,10 @@ module rf_finish #(
         bus_error: job.bus_error || (job.run && |(bus_q & mine))
     };
     record = {
-      {end_q, event_time[Scanned]},
-      {event_time[Fused], event_time[Attended]},
-      {event_time[Gathered], opened},
-      {beats_q, 28'd0, status}
+      {32'(end_q), 32'(event_time[Scanned])},
+      {32'(event_time[Fused]), 32'(event_time[Attended])},
+      {32'(event_time[Gathered]), 32'(opened)},
+      {32'(beats_q), 32'(status)}
     };
   end
 
@@ -197,7 +204,7 @@ module rf_finish #(
   ) u_write (
       .start_i           (write_start),
       .addr_i            ({place, BeatLog2'(0)}),
-      .words_i           (state_q == Record ? 8'(RecordWords) : job.k),
+      .words_i           (state_q == Record ? 8'(RecordWords) : 8'(KBits'(job.k))),
       .s_axis_word_tdata (recording ? record[word_q] : s_axis_result_tdata),
       .s_axis_word_tvalid(recording || (s_axis_result_tvalid && state_q == Answers)),
       .s_axis_word_tready(word_ready),

@@ -50,6 +50,7 @@ module rf_front #(
 
   import rf_pkg::*;
 
+  localparam int unsigned RowBits = $clog2(MaxRows + 1);  // of a history's length
   localparam int unsigned WordBeats = (Pe * Simd * 8 + BeatBits - 1) / BeatBits;
   localparam int unsigned WeightBeats = (Dim / Pe) * (2 * Dim / Simd) * WordBeats +
       (Dim * 32 + BeatBits - 1) / BeatBits;
@@ -95,13 +96,13 @@ module rf_front #(
   always_ff @(posedge clk_i) begin
     if (open) begin
       gather_cmd_q <= '{
-          rows: 24'(job.rows),
+          rows: 24'(RowBits'(job.rows)),
           op: GatherSum,
           shift: args_i.gather_shift[7:0],
           norm: job.norm
       };
       attention_cmd_q <= '{
-          rows: job.rows,
+          rows: 16'(RowBits'(job.rows)),
           logit_shift: args_i.logit_shift[7:0],
           out_shift: args_i.attention_shift[7:0]
       };
@@ -120,6 +121,7 @@ module rf_front #(
       .MessageBits(MessageBits),
       .KeyBits(KeyBits),
       .ValueBits(ValueBits),
+      .MaxRows(MaxRows),
       .Edges(Edges),
       .WeightBeats(WeightBeats)
   ) u_reads (

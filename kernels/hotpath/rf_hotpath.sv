@@ -23,6 +23,9 @@ module rf_hotpath #(
     parameter int unsigned ScanPorts = 1,       // 1, or 2, 4, 8 or 16 of the items' own
     parameter int unsigned Edges = 0,           // slots for edges an item; 0: no rf_scatter
     parameter int unsigned EdgeItems = 0,       // entries of its array of scores
+    parameter int unsigned MaxItems = 1 << 24,  // largest catalogue, at most 2^24
+    parameter int unsigned MaxRequests = 1 << 24,  // of a batch, at most 2^24
+    parameter int unsigned TimeBits = 32,       // of counts of cycles and beats, 8 to 32
     localparam int unsigned AxiPorts = ScanPorts == 1 ? 1 : 1 + ScanPorts
 ) (
     input  logic clk_i,
@@ -102,7 +105,7 @@ module rf_hotpath #(
   logic [ScanPorts-1:0][63:0] item;
   logic single, batch, load, run_done, load_done, finished;
   status_t status;
-  logic [31:0] gather_time, attention_time, fuse_time, scan_time, total_time, beats_read;
+  logic [TimeBits-1:0] gather_time, attention_time, fuse_time, scan_time, total_time, beats_read;
 
   rf_control #(
       .Dim(Dim),
@@ -115,7 +118,9 @@ module rf_hotpath #(
       .KMax(KMax),
       .ScanPorts(ScanPorts),
       .Edges(Edges),
-      .EdgeItems(EdgeItems)
+      .EdgeItems(EdgeItems),
+      .MaxItems(MaxItems),
+      .MaxRequests(MaxRequests)
   ) u_control (
       .args_o     (args),
       .item_o     (item),
@@ -124,12 +129,12 @@ module rf_hotpath #(
       .load_o     (load),
       .done_i     (run_done || load_done),
       .status_i   (status),
-      .gather_i   (gather_time),
-      .attention_i(attention_time),
-      .fuse_i     (fuse_time),
-      .scan_i     (scan_time),
-      .total_i    (total_time),
-      .beats_i    (beats_read),
+      .gather_i   (32'(gather_time)),
+      .attention_i(32'(attention_time)),
+      .fuse_i     (32'(fuse_time)),
+      .scan_i     (32'(scan_time)),
+      .total_i    (32'(total_time)),
+      .beats_i    (32'(beats_read)),
       .*
   );
 
@@ -172,7 +177,8 @@ module rf_hotpath #(
       .BeatBits(BeatBits),
       .MaxRows (MaxRows),
       .MaxSeen (MaxSeen),
-      .KMax    (KMax)
+      .KMax    (KMax),
+      .MaxRequests(MaxRequests)
   ) u_dispatch (
       .clk_i,
       .rst_ni,
@@ -255,6 +261,7 @@ module rf_hotpath #(
       .BeatBits(BeatBits),
       .KMax(KMax),
       .MaxSeen(MaxSeen),
+      .MaxItems(MaxItems),
       .Ports(ScanPorts),
       .Lanes(Lanes),
       .WithEdges(Edges != 0)
@@ -298,7 +305,9 @@ module rf_hotpath #(
   // ---- answers and records ----
   rf_finish #(
       .BeatBits (BeatBits),
-      .BeatCount(CountBits)
+      .KMax     (KMax),
+      .BeatCount(CountBits),
+      .TimeBits (TimeBits)
   ) u_finish (
       .start_i             (single || batch || load),
       .job_i               (finish_job),

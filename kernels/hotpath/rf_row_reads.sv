@@ -9,6 +9,7 @@ module rf_row_reads #(
     parameter int unsigned MessageBits = 8,
     parameter int unsigned KeyBits = 8,
     parameter int unsigned ValueBits = 8,
+    parameter int unsigned MaxRows = 1024,    // of a history
     parameter int unsigned Edges = 0,         // slots of a row of edges; 0: none are read
     parameter int unsigned WeightBeats = 132  // of the fuse layer's memory image
 ) (
@@ -38,6 +39,9 @@ module rf_row_reads #(
   localparam int unsigned BeatLog2 = $clog2(BeatBits / 8);
   localparam int unsigned IdsLog2 = BeatLog2 - 2;  // item rows of a beat, log2
 
+  localparam int unsigned RowBits = $clog2(MaxRows + 1);  // of a history's length
+  localparam int unsigned SumBits = $clog2(MaxRows + (1 << IdsLog2));
+
   // Beats of a row of each table, log2.
   localparam int unsigned MessageLog2 = row_log2(Dim * MessageBits);
   localparam int unsigned KeyLog2 = row_log2(Dim * KeyBits);
@@ -56,25 +60,27 @@ module rf_row_reads #(
   } state_e;
 
   state_e state_q, state_d;
-  front_job_t job_q;
+  tag_t tag_q;
+  logic [63:BeatLog2] history_q;  // where the list lies, in beats
+  logic [RowBits-1:0] rows_q;
+  logic [SumBits-1:0] list_beats;
   logic id_bad;
   logic [63:BeatLog2] row, place;  // the row; where to read, in beats
   logic [31:0] beats;
   dest_e dest;
-  logic [31:0] list_beats;
 
   assign id_bad = s_axis_id_tdata >= args_i.n_rows;
   assign row = id_bad ? '0 : $bits(row)'(s_axis_id_tdata);
-  assign list_beats = (32'(job_q.rows) + 32'((1 << IdsLog2) - 1)) >> IdsLog2;
-  assign rows_o = job_q.rows;
-  assign tag_o = job_q.tag;
+  assign list_beats = (SumBits'(rows_q) + SumBits'((1 << IdsLog2) - 1)) >> IdsLog2;
+  assign rows_o = 16'(rows_q);
+  assign tag_o = tag_q;
   assign s_axis_job_tready = state_q == Idle;
   assign s_axis_id_tready = m_axis_cmd_tready;  // ids come in Rows alone
   assign bad_row_o = s_axis_id_tvalid && id_bad;
   assign issued_o = state_q == Rows && history_idle_i;
 
   assign m_axis_cmd_tdata = '{
-      tag: job_q.tag, addr: {place, BeatLog2'(0)}, beats: beats, dest: dest
+      tag: tag_q, addr: {place, BeatLog2'(0)}, beats: beats, dest: dest
   };
 
   always_comb begin
@@ -93,11 +99,11 @@ module rf_row_reads #(
         if (m_axis_cmd_tready) state_d = Idle;
       end
       History: begin
-        place = job_q.history[63:BeatLog2];
-        beats = list_beats;
+        place = history_q;
+        beats = 32'(list_beats);
         dest = DestHistory;
-        m_axis_cmd_tvalid = job_q.rows != '0;
-        if (m_axis_cmd_tready || !m_axis_cmd_tvalid) state_d = Rows;
+        m_axis_cmd_tvalid = 1'b1;  // an empty list is no beats
+        if (m_axis_cmd_tready) state_d = Rows;
       end
       default: begin
         m_axis_cmd_tvalid = s_axis_id_tvalid;
@@ -134,11 +140,15 @@ module rf_row_reads #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (s_axis_job_tvalid && s_axis_job_tready) job_q <= s_axis_job_tdata;
+    if (s_axis_job_tvalid && s_axis_job_tready) begin
+      tag_q <= s_axis_job_tdata.tag;
+      history_q <= s_axis_job_tdata.history[63:BeatLog2];
+      rows_q <= RowBits'(s_axis_job_tdata.rows);
+    end
   end
 
   logic unused_bits;
-  assign unused_bits = ^{args_i, job_q.norm};
+  assign unused_bits = ^{args_i, s_axis_job_tdata};
 
   loads_while_nothing_runs : assert property (
     @(posedge clk_i) disable iff (!rst_ni)

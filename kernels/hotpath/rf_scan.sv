@@ -9,6 +9,7 @@ module rf_scan #(
     parameter int unsigned BeatBits = 512,
     parameter int unsigned KMax = 32,
     parameter int unsigned MaxSeen = 2048,
+    parameter int unsigned MaxItems = 1 << 24,
     parameter int unsigned Ports = 1,  // shares of the items, scanned side by side
     parameter bit WithEdges = 0,       // 1: terms of rf_scatter come in as well
     parameter int unsigned Lanes = 1,  // items of a group: of a beat or one, of every share
@@ -62,14 +63,24 @@ module rf_scan #(
   localparam int unsigned PortLanes = ItemRowBits < BeatBits ? BeatBits / ItemRowBits : 1;
   localparam int unsigned GroupBeats = ItemRowBits > BeatBits ? ItemRowBits / BeatBits : 1;
   localparam int unsigned BeatTerms = BeatBits / TermBits;
+  localparam int unsigned BeatLog2 = $clog2(BeatBits / 8);
   localparam int unsigned IdsLog2 = $clog2(BeatBits / IdBits);
+  // Of counts of items and of seen rows, the latter also rounded up; of the groups of a scan.
+  localparam int unsigned ItemsBits = $clog2(MaxItems + 1);
+  localparam int unsigned SeenBits = $clog2(MaxSeen + 1);
+  localparam int unsigned SeenSumBits = $clog2(MaxSeen + (1 << IdsLog2));
+  localparam int unsigned ItemsSumBits = $clog2(MaxItems + Lanes);
+  localparam int unsigned MaxGroups = (MaxItems + Lanes - 1) / Lanes;
+  localparam int unsigned GroupBits = $clog2(MaxGroups + 1);
 
   if (Lanes != Ports * PortLanes || Lanes > BeatTerms) begin : gen_bad_lanes
     $fatal(1, "rf_scan: ScanPorts times the items of a beat must be at most BeatBits / 16");
   end
 
-  logic [31:0] groups;
-  assign groups = (args_i.n_items + (Lanes - 1)) >> $clog2(Lanes);
+  logic [ItemsBits-1:0] n_items;
+  logic [GroupBits-1:0] groups;
+  assign n_items = ItemsBits'(args_i.n_items);
+  assign groups = GroupBits'((ItemsSumBits'(n_items) + ItemsSumBits'(Lanes - 1)) >> $clog2(Lanes));
 
   // ---- reads, ahead of the scan ----
   scan_job_t read_job, run_job;
@@ -99,17 +110,20 @@ module rf_scan #(
       m_axis_seen_cmd_tvalid <= 1'b0;
     end else begin
       issued_q <= issued_q + (TagBits + 1)'(issued_i) - (TagBits + 1)'(read_take);
-      m_axis_seen_cmd_tvalid <= (read_take && read_job.n_seen != '0) ||
-          (m_axis_seen_cmd_tvalid && !m_axis_seen_cmd_tready);
+      m_axis_seen_cmd_tvalid <= read_take || (m_axis_seen_cmd_tvalid && !m_axis_seen_cmd_tready);
     end
   end
+
+  logic [SeenSumBits-1:0] seen_beats;  // 0 of an empty list
+  assign seen_beats = (SeenSumBits'(SeenBits'(read_job.n_seen)) +
+      SeenSumBits'((1 << IdsLog2) - 1)) >> IdsLog2;
 
   always_ff @(posedge clk_i) begin
     if (read_take) begin
       m_axis_seen_cmd_tdata <= '{
           tag: read_job.tag,
-          addr: read_job.seen,
-          beats: (32'(read_job.n_seen) + 32'((1 << IdsLog2) - 1)) >> IdsLog2,
+          addr: {read_job.seen[63:BeatLog2], BeatLog2'(0)},
+          beats: 32'(seen_beats),
           dest: DestHistory  // a list of item rows as well; it has a channel of its own
       };
     end
@@ -119,7 +133,8 @@ module rf_scan #(
     rf_scan_reads #(
         .BeatBits  (BeatBits),
         .GroupBeats(GroupBeats),
-        .BiasGroups(BeatTerms / Lanes)
+        .BiasGroups(BeatTerms / Lanes),
+        .MaxGroups (MaxGroups)
     ) u_reads (
         .clk_i,
         .rst_ni,
@@ -138,7 +153,7 @@ module rf_scan #(
     logic [31:0] port_groups;
     logic [Ports-1:0][31:0] share;
     tag_t tag_q;
-    assign port_groups = (args_i.n_items + (PortLanes - 1)) >> $clog2(PortLanes);
+    assign port_groups = (32'(n_items) + (PortLanes - 1)) >> $clog2(PortLanes);
     assign scan_idle = m_axis_scan_cmd_tvalid == '0;
     always_ff @(posedge clk_i) if (read_take) tag_q <= read_job.tag;
     always_ff @(posedge clk_i) begin
@@ -151,7 +166,7 @@ module rf_scan #(
     assign m_axis_scan_cmd_tdata[0] = '{
         tag: tag_q,
         addr: args_i.bias,
-        beats: (args_i.n_items + (BeatTerms - 1)) >> $clog2(BeatTerms),
+        beats: (32'(n_items) + (BeatTerms - 1)) >> $clog2(BeatTerms),
         dest: DestTerm
     };
     for (genvar p = 0; p < Ports; p++) begin : gen_port
@@ -229,7 +244,7 @@ module rf_scan #(
       .clk_i,
       .rst_ni,
       .start_i      (run_take),
-      .count_i      (32'(run_job.n_seen)),
+      .count_i      (32'(SeenBits'(run_job.n_seen))),
       .s_axis_tdata (s_axis_seen_tdata),
       .s_axis_tvalid(s_axis_seen_tvalid),
       .s_axis_tready(s_axis_seen_tready),
@@ -261,7 +276,7 @@ module rf_scan #(
       .clk_i,
       .rst_ni,
       .start_i      (run_take),
-      .count_i      (groups),
+      .count_i      (32'(groups)),
       .s_axis_tdata (s_axis_scan_tdata[0]),
       .s_axis_tvalid(bias_valid),
       .s_axis_tready(bias_ready),
@@ -309,7 +324,7 @@ module rf_scan #(
   );
 
   logic unused_bits;
-  assign unused_bits = ^{args_i, s_axis_scan_tdest, read_job.k, run_job.seen, read_valid};
+  assign unused_bits = ^{args_i, s_axis_scan_tdest, read_job, run_job.seen, read_valid};
 
   issued_after_it_opened : assert property (
     @(posedge clk_i) disable iff (!rst_ni)

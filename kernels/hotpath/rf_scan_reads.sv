@@ -5,13 +5,15 @@
 module rf_scan_reads #(
     parameter int unsigned BeatBits = 512,  // of the memory port
     parameter int unsigned GroupBeats = 1,  // beats of a group: of an item, or of items in a beat
-    parameter int unsigned BiasGroups = 32  // groups that a beat of biases covers
+    parameter int unsigned BiasGroups = 32, // groups that a beat of biases covers
+    parameter int unsigned MaxGroups = 1 << 24,  // most of the share
+    localparam int unsigned GroupBits = $clog2(MaxGroups + 1)
 ) (
     input  logic              clk_i,
     input  logic              rst_ni,
     input  logic              start_i,   // a pulse, only while idle: reads the share once
     input  rf_pkg::tag_t      tag_i,
-    input  logic [31:0]       groups_i,  // of the share, 1 to 2^24
+    input  logic [GroupBits-1:0] groups_i,  // of the share, at least 1
     input  logic [63:0]       item_i,
     input  logic [63:0]       bias_i,
     output logic              idle_o,    // everything is asked for
@@ -25,7 +27,7 @@ module rf_scan_reads #(
   localparam int unsigned BeatLog2 = $clog2(BeatBits / 8);
   localparam int unsigned ChunkBits = $clog2(BiasGroups + 1);
 
-  logic [24:0] left_q;  // groups not yet asked for
+  logic [GroupBits-1:0] left_q;  // groups not yet asked for
   logic [ChunkBits-1:0] chunk;  // those of the next beat of biases
   logic [31:0] chunk_beats;
   logic [63:BeatLog2] bias_q, item_q;  // addresses, in beats
@@ -46,11 +48,11 @@ module rf_scan_reads #(
       left_q  <= '0;
       items_q <= 1'b0;
     end else if (start_i) begin
-      left_q  <= groups_i[24:0];
+      left_q  <= groups_i;
       items_q <= 1'b0;
     end else if (given) begin
       items_q <= !items_q;
-      if (items_q) left_q <= left_q - 25'(chunk);
+      if (items_q) left_q <= left_q - GroupBits'(chunk);
     end
   end
 
@@ -65,8 +67,8 @@ module rf_scan_reads #(
     end
   end
 
-  logic unused_groups;
-  assign unused_groups = ^{groups_i[31:25], item_i[BeatLog2-1:0], bias_i[BeatLog2-1:0]};
+  logic unused_bits;
+  assign unused_bits = ^{item_i[BeatLog2-1:0], bias_i[BeatLog2-1:0]};
 
   only_while_idle : assert property (
     @(posedge clk_i) disable iff (!rst_ni)

@@ -142,6 +142,24 @@ async def reset_in_mid_batch(dut: Any, cycles: int) -> None:
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")
+async def a_reset_of_one_cycle_ends_a_batch(dut: Any) -> None:
+    """Nothing of it is left: it is idle, not done, and asks for nothing."""
+    b = await bench(dut)
+    requests = mixture(8, 2)
+    await b.get("ctrl")
+    await b.go(b.put_batch(requests))
+    await ClockCycles(dut.clk_i, 300)
+    await reset(dut, cycles=1)
+    read = len(b.memory.reads)
+    await ClockCycles(dut.clk_i, 100)
+    assert len(b.memory.reads) == read
+    assert await b.get("ctrl") == 4  # idle
+    await b.prepare()
+    assert await b.run(b.put_batch(requests)) == 0
+    b.compare_batch(requests, {})
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 @cocotb.parametrize(cycles=[120, 300, 700])
 async def reset_in_mid_request(dut: Any, cycles: int) -> None:
     """Whatever the request was doing, the next one after a reset is right."""

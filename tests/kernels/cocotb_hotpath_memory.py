@@ -8,6 +8,7 @@ from typing import Any
 
 import cocotb
 import numpy as np
+from cocotb.triggers import ClockCycles
 from hotpath_bench import (
     ALL,
     CONFIG,
@@ -22,6 +23,7 @@ from hotpath_bench import (
 )
 
 MANY = int(os.environ.get("MANY_REQUESTS", "85"))
+BEATS = 1 << CONFIG.time_bits - 1 if CONFIG.time_bits < 16 else 1  # that set a count's last bit
 BEAT = CONFIG.beat_bytes
 BUS_ERROR, BAD_SEEN = 1, 4
 
@@ -85,10 +87,13 @@ async def what_is_needed_is_read_once(dut: Any, places: int) -> None:
 @cocotb.test(timeout_time=4, timeout_unit="ms")
 async def every_beat_of_a_long_run_is_counted(dut: Any) -> None:
     b = await bench(dut, places=1)
-    requests = [(*lists(np.random.default_rng(3), CONFIG.max_rows, 20), 2)]
+    rng = np.random.default_rng(3)
+    many = -(-BEATS // (CONFIG.max_rows * sum(map(CONFIG.row_bytes, GATHERED[:3])) // BEAT))
+    requests = [(*lists(rng, CONFIG.max_rows, 20), 2) for _ in range(many)]
     assert await b.run(b.put_batch(requests)) == 0
     b.compare_batch(requests, {})
-    assert await b.get("beats_read") == needed(b, requests).total()
+    total = needed(b, requests).total()
+    assert await b.get("beats_read") == int(b.records(many)[-1]["beats"]) == total >= BEATS
 
 
 @cocotb.test(timeout_time=4, timeout_unit="ms")
@@ -151,6 +156,18 @@ async def a_bus_error_is_one_request_s(dut: Any, turn: int) -> None:
 
 
 @cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.parametrize(at_beat=range(max(1, 64 // BEAT)))
+async def a_bad_beat_of_a_descriptor_is_one_request_s(dut: Any, at_beat: int) -> None:
+    """One beat of one descriptor, read while the rows of those before it are."""
+    b = await bench(dut, places=2)
+    requests = mixture(10, 4)
+    arguments = b.put_batch(requests)
+    b.memory.bad = at(b.addresses["descriptor"] + 64 * 5 + BEAT * at_beat, BEAT)
+    assert await b.run(arguments) == BUS_ERROR
+    b.compare_batch(requests, {5: BUS_ERROR})
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
 @cocotb.parametrize(region=["item", "bias", "record", "weight"])
 async def a_bus_error_is_reported(dut: Any, region: str) -> None:
     """Of the catalogue every request's; of a record or the weights the run's alone."""
@@ -162,6 +179,9 @@ async def a_bus_error_is_reported(dut: Any, region: str) -> None:
         assert await b.run({"mode": 1}) == BUS_ERROR
     else:
         assert await b.run(arguments) == BUS_ERROR
+    for cycles in (1, 2):  # it stays, read an even and an odd number of cycles later
+        await ClockCycles(dut.clk_i, cycles)
+        assert await b.get("status") == BUS_ERROR
     if region != "record":
         assert await b.run(arguments) == BUS_ERROR * (region != "weight")
         failed = dict.fromkeys(range(3), BUS_ERROR) if region != "weight" else {}

@@ -11,13 +11,12 @@ from cocotb.triggers import ClockCycles
 from hotpath_bench import BITS, CONFIG, ITEMS, bench, lists, mixture
 
 from recfabric.kernels.hotpath._registers import OFFSETS
-from recfabric.kernels.hotpath.image import share_names
+from recfabric.kernels.hotpath.image import pack_rows, share_names
 from recfabric.sim.streams import reset
 
 SHIFTS = {"gather": 47, "logit": 31, "attention": 47, "fuse": 31, "term": 15}
 SHIFTS |= {"scatter": 47} if CONFIG.edges else {}
-MOST_ITEMS = CONFIG.edge_items or 1 << 24
-MOST_REQUESTS = 1 << 24
+MOST_ITEMS, MOST_REQUESTS = CONFIG.most_items, CONFIG.max_requests
 BEAT_BIASES = CONFIG.beat_bytes // 2
 OK, BAD_ROW, BAD_ARGUMENT = 0, 2, 8
 
@@ -145,12 +144,35 @@ async def large_runs_begin(dut: Any, argument: str, more: bool) -> None:
     b.compare_batch(requests, {})
 
 
+@cocotb.test(timeout_time=4, timeout_unit="ms", skip=MOST_ITEMS > 4096 or CONFIG.edges)
+async def catalogues_of_every_bit_up_to_the_largest(dut: Any) -> None:
+    """Where the largest is small; the tables' next page differs in many bits."""
+    b = await bench(dut, places=8)
+    rng = np.random.default_rng(12)
+    limit = 1 << BITS - 1
+    item = rng.integers(-limit, limit, (MOST_ITEMS, CONFIG.dim), np.int8)
+    bias = rng.integers(-1000, 1000, MOST_ITEMS, np.int16)
+    packed = pack_rows(item, CONFIG.item_bits, CONFIG.dim * CONFIG.item_bits // 8)
+    for name, table in {"item": packed, "bias": bias}.items():
+        page = (b.addresses[name] | 0xFFFF_F000) & ~(1 << 40)
+        b.memory.put(page, table.tobytes() + bytes(CONFIG.beat_bytes))
+        await b.set(name, page)
+    model = b.model
+    history, seen = lists(rng, 5, 9)
+    await b.set("n_rows", ITEMS)
+    for items in (*(1 << bit for bit in range(MOST_ITEMS.bit_length())), MOST_ITEMS - 1):
+        b.model = replace(model, item=item[:items], bias=bias[:items])
+        await b.set("n_items", items)
+        await b.check(history, seen, 10)
+
+
 @cocotb.test(timeout_time=4, timeout_unit="ms")
 async def rows_of_a_shard_lie_anywhere(dut: Any) -> None:
     """A row is good below n_rows, at any of 32 bits; few items are scanned."""
     rng = np.random.default_rng(11)
-    rows = np.unique([0, (1 << 32) - 2, *rng.integers(0, 1 << 32, ITEMS)])[-ITEMS:]
-    rows[0] = 0
+    ends = np.unique([(1 << bit) - 1 for bit in range(32)] + [(1 << 32) - 2])
+    others = rng.permutation(np.setdiff1d(rng.integers(0, 1 << 32, 2 * ITEMS), ends))
+    rows = np.sort(np.concatenate([ends, others[: ITEMS - len(ends)]]))
     b = await bench(dut, places=3, rows=rows)
     items = 2 * CONFIG.lanes + 1
     b.model = replace(b.model, item=b.model.item[:items], bias=b.model.bias[:items])
@@ -165,11 +187,17 @@ async def rows_of_a_shard_lie_anywhere(dut: Any) -> None:
             b.compare(
                 (np.where(rows[history] < n_rows, history, 0), none, 3), b.addresses["result"]
             )
+    assert await b.run({"n_rows": 1}) == BAD_ROW  # of one bit: its last row is good
+    await b.set("n_items", 1)
+    b.model = replace(b.model, item=b.model.item[:1], bias=b.model.bias[:1])
+    for bit in range(32):
+        await b.set("n_rows", 1 << bit)
+        await b.check(np.array([0, np.searchsorted(rows, (1 << bit) - 1)]), none, 1)
 
 
 @cocotb.test(timeout_time=4, timeout_unit="ms")
 async def lists_of_every_bit_of_a_length(dut: Any) -> None:
-    """Histories and seen lists of 0, 1, 2, 4 ... entries; few items are scanned."""
+    """Histories and seen lists of 1, 2, 4 ... entries, and of one more; few items are scanned."""
     b = await bench(dut, places=2)
     items = 2 * CONFIG.lanes + 1
     b.model = replace(b.model, item=b.model.item[:items], bias=b.model.bias[:items])
@@ -177,9 +205,27 @@ async def lists_of_every_bit_of_a_length(dut: Any) -> None:
     await b.set("n_rows", ITEMS)
     rng = np.random.default_rng(5)
     for bit in range(max(CONFIG.max_rows, CONFIG.max_seen).bit_length()):
-        history = rng.integers(0, ITEMS, min(1 << bit, CONFIG.max_rows, 256))
-        seen = np.arange(items - 2, items - 2 + min(1 << bit, CONFIG.max_seen), dtype=np.int32)
-        await b.check(history, seen, 3)
+        for length in (1 << bit, (1 << bit) + 1):
+            history = rng.integers(0, ITEMS, min(length, CONFIG.max_rows, 257))
+            seen = np.arange(items - 2, items - 2 + min(length, CONFIG.max_seen), dtype=np.int32)
+            await b.check(history, seen, 3)
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+async def long_seen_lists_wait_for_the_scan(dut: Any) -> None:
+    """Of a batch over few items: the lists of requests behind stand still on their way."""
+    b = await bench(dut, places=4)
+    items = 2 * CONFIG.lanes + 1
+    b.model = replace(b.model, item=b.model.item[:items], bias=b.model.bias[:items])
+    await b.set("n_items", items)
+    await b.set("n_rows", ITEMS)
+    requests = []
+    for i in range(8):
+        seen = items + np.arange(CONFIG.max_seen, dtype=np.int32) * (i + 1)
+        seen[0] = i % items
+        requests.append((np.array([i]), seen, 3))
+    assert await b.run(b.put_batch(requests)) == OK
+    b.compare_batch(requests, {})
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")

@@ -93,7 +93,13 @@ class Bench:
         self.dut, self.new_page = dut, scattered(places)
         self.rows = np.arange(ITEMS) if rows is None else rows
         self.contract = random_contract(
-            items=ITEMS, dim=CONFIG.dim, heads=CONFIG.heads, bits=BITS, edges=EDGES, seed=7
+            items=ITEMS,
+            dim=CONFIG.dim,
+            heads=CONFIG.heads,
+            bits=BITS,
+            history=CONFIG.max_rows,
+            edges=EDGES,
+            seed=7,
         )
         self.model = HotPath.of(self.contract)
         control = AxiLiteBus.from_prefix(dut, "s_axi_control")
@@ -200,8 +206,8 @@ class Bench:
     def put_batch(self, requests: list[Request]) -> dict[str, int]:
         """Write a batch's lists and descriptors, and records that say nothing yet.
 
-        Lists and answers lie anywhere, those of every second request at the complements of the
-        addresses of the one before.
+        Lists and answers lie on any beat, those of every second request on pages at the complements
+        of the addresses of the one before.
         """
         entries, flip = np.zeros(len(requests), DESCRIPTOR), 0
         self.lists = []
@@ -220,6 +226,7 @@ class Bench:
                     place += i * result_stride(k) % PAGE
                     self.memory.put(place, b"\xee" * result_stride(k))
                 else:
+                    place += i * 37 * CONFIG.beat_bytes % PAGE
                     self.memory.put(place, self._listed(words) + bytes(CONFIG.beat_bytes))
                 entry[name] = place
             self.lists.append((int(entry["history"]), int(entry["seen"])))

@@ -117,6 +117,9 @@ REFUSED: dict[str, dict[str, tuple[int, ...]]] = {
         "ScanPorts": (3,),
         "Edges": (1, 12),
         "EdgeItems": (64,),
+        "MaxItems": (0, (1 << 24) + 1),
+        "MaxRequests": (0, (1 << 24) + 1),
+        "TimeBits": (7, 33),
     },
 }
 # rf_hotpath small, where the value under test allows it: elaboration takes seconds otherwise;

@@ -61,7 +61,7 @@ def test_requests(shape: str, tests: Path) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault("rf_scan_reads.sv", "left_q - 25'(chunk);", "left_q - 25'(chunk) - 1;"),
+        Fault("rf_scan_reads.sv", "left_q - GroupBits'(chunk);", "left_q - GroupBits'(chunk) - 1;"),
         Fault("rf_front.sv", "{text, kept}", "{kept, text}"),
         # the edges' terms are scaled as another sum is
         Fault("rf_edges.sv", "shift: args_i.scatter_shift[7:0]", "shift: args_i.gather_shift[7:0]"),
@@ -108,7 +108,11 @@ def test_a_fault_between_overlapped_requests_is_caught(fault: Fault) -> None:
             Fault("rf_dispatch.sv", "if (open && compute_o) tag_q", "if (open) tag_q"),
         ),
         (TIMES, "late", Fault("rf_finish.sv", "now_q   <= start_i ? '0 :", "now_q   <=")),
-        (MEMORY, "once", Fault("rf_scan.sv", "32'((1 << IdsLog2) - 1)", "32'(1 << IdsLog2)")),
+        (
+            MEMORY,
+            "once",
+            Fault("rf_scan.sv", "SeenSumBits'((1 << IdsLog2) - 1)", "SeenSumBits'(1 << IdsLog2)"),
+        ),
         (
             MEMORY,
             "bus_error",
@@ -169,6 +173,9 @@ def test_a_netlist_of_another_shape_is_refused(config: HotPathConfig) -> None:
         ("fifo_depth", 100),
         ("fifo_depth", 8),
         ("requant_lanes", 128),
+        ("max_items", (1 << 24) + 1),
+        ("max_requests", 0),
+        ("time_bits", 33),
     ],
 )
 def test_a_bad_parameter_is_named(name: str, value: int) -> None:

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mutation: a sample of mutants is caught; tests that look at nothing catch none."""
 
+import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +37,24 @@ async def looks_at_nothing(dut):
 """
 
 
+# A multiplexer whose A is x and whose upper bit is read by nobody, a register as well.
+NETLIST = r"""
+module t (input clk, s, input [1:0] b, output y, q);
+  wire [1:0] w, h;
+  \$mux #(.WIDTH(2)) pick (.A(2'bxx), .B(b), .S(s), .Y(w));
+  \$dff #(.WIDTH(2), .CLK_POLARITY(1)) held (.CLK(clk), .D(b), .Q(h));
+  assign y = w[0], q = h[0];
+endmodule
+"""
+MUTATE = """
+from pyosys import libyosys as ys
+design = ys.Design()
+for command in ("read_verilog -icells t.v", "script mutations.ys", "rename t t_netlist",
+                "write_rtlil netlist.il"):
+    ys.run_pass(command, design)
+"""
+
+
 def blind(folder: Path, *, cycles: int, claim: str = "True") -> Path:
     tests = folder / f"cocotb_blind_{cycles}.py"
     tests.write_text(BLIND.format(cycles=cycles, claim=claim))
@@ -60,6 +81,22 @@ def test_tests_that_fail_without_a_mutation_are_refused(tmp_path: Path) -> None:
     target = replace(targets()["fifo"], tests=(blind(tmp_path, cycles=5, claim="False"),))
     with pytest.raises(MutationError, match="did not all run"):
         score(target, count=12)
+
+
+def test_equal_is_what_changes_nothing_that_is_read(tmp_path: Path) -> None:
+    """Of mutants of a bit that is x, of bits that nobody reads, and of the same places' others."""
+    equal = ("pick -port A -portbit 0", "pick -port Y -portbit 1", "held -port D -portbit 1")
+    others = ("pick -port B -portbit 0", "pick -port Y -portbit 0", "held -port D -portbit 0")
+    (tmp_path / "t.v").write_text(NETLIST)
+    lines = [
+        f"mutate -ctrl mutsel 3 {i} -mode inv -module t -cell {place}"
+        for i, place in enumerate((*equal, *others), 1)
+    ]
+    (tmp_path / "mutations.ys").write_text("\n".join(lines) + "\n")
+    (tmp_path / "suspects.json").write_text(json.dumps({"top": "t", "mutants": list(range(1, 7))}))
+    for command in (["-c", MUTATE], ["-m", "recfabric.sim._mutate_equal"]):
+        subprocess.run([sys.executable, *command], cwd=tmp_path, check=True, capture_output=True)
+    assert json.loads((tmp_path / "equal.json").read_text()) == [1, 2, 3]
 
 
 def test_a_sample_is_no_proof(capsys: pytest.CaptureFixture[str]) -> None:
