@@ -85,7 +85,10 @@ def _same_cell(
     mutation: str,
     number: int,
 ) -> bool:
-    """Whether a mutation of a cell's port changes nothing of the cell's output that is read."""
+    """Whether a mutation changes nothing that is read of the outputs of the cells that see it.
+
+    These are the cell of a mutated input, and those that read a mutated output.
+    """
     found = _CELL.search(mutation)
     if found is None:
         return False
@@ -98,15 +101,24 @@ def _same_cell(
     port, bit = found[2], int(found[3] or 0)
     if port in ("Y", "Q"):
         changed = _mutated(ys, cells, cell, port, bit)
-        return not changed.size() or not _read(ys, module, changed).size()
-    if cell.hasPort(ys.IdString("\\Q")):
+        if not changed.size() or not _read(ys, module, changed).size():
+            return True
+        if _leaves(ys, module, changed):
+            return False
+        kept = [other for other in cells.values() if _reads(other, changed)]
+    elif port == "D" and cell.hasPort(ys.IdString("\\Q")):
         output = cell.getPort(ys.IdString("\\Q"))
-        return port == "D" and not _read(ys, module, output.extract(bit, 1)).size()
-    if not cell.hasPort(ys.IdString("\\Y")):
-        return False  # a memory
-    shown = _read(ys, module, cell.getPort(ys.IdString("\\Y")))
+        return not _read(ys, module, output.extract(bit, 1)).size()
+    else:
+        kept = [cell]
+    if not all(one.hasPort(ys.IdString("\\Y")) for one in kept):
+        return False  # a register or a memory
+    shown = ys.SigSpec()
+    for one in kept:
+        shown.append(_read(ys, module, one.getPort(ys.IdString("\\Y"))))
+    names = {one.name.str() for one in kept}
     for name, other in cells.items():
-        if name != cell.name.str() and not name.startswith(_MADE):
+        if name not in names and not name.startswith(_MADE):
             module.remove(other)
     _expose(ys, module, shown, drives=False)
     run("opt_clean", f"rename {netlist} gold", "cd gold", "setundef -undriven -expose", "cd ..")
@@ -122,11 +134,26 @@ def _mutated(ys: Any, cells: dict[str, Any], cell: Any, port: str, bit: int) -> 
     return mine[0].getPort(ys.IdString("\\Y")) if mine else ys.SigSpec()
 
 
+def _reads(cell: Any, signal: Any) -> bool:  # noqa: ANN401
+    """Whether a cell has a bit of the signal among its inputs."""
+    inputs = (what for port, what in cell.connections_.items() if cell.input(port))
+    return any(what.extract(signal, what).size() for what in inputs)
+
+
+def _leaves(ys: Any, module: Any, signal: Any) -> bool:  # noqa: ANN401
+    """Whether a port of the module shows a bit of the signal, under whatever name."""
+    ports = [ys.SigSpec(wire) for wire in module.wires_.values() if wire.port_output]
+    names = (*ports, *(right for _, right in module.connections_))
+    return any(what.extract(signal, what).size() for what in names)
+
+
 def _read(ys: Any, module: Any, signal: Any, depth: int = 3) -> Any:  # noqa: ANN401
     """Those bits of a signal that a cell or a port of the module reads.
 
     A multiplexer reads a bit where what it makes of it is read, so many multiplexers deep.
     """
+    if _leaves(ys, module, signal):
+        return signal
     read = ys.SigSpec()
     for cell in module.cells_.values():
         for port, what in cell.connections_.items():
@@ -139,9 +166,6 @@ def _read(ys: Any, module: Any, signal: Any, depth: int = 3) -> Any:  # noqa: AN
                     read.append(output.extract(_read(ys, module, made, depth - 1), what))
             else:
                 read.append(what.extract(signal, what))
-    ports = [ys.SigSpec(wire) for wire in module.wires_.values() if wire.port_output]
-    for what in (*ports, *(right for _, right in module.connections_)):
-        read.append(what.extract(signal, what))
     return signal.extract(read, signal)
 
 

@@ -202,6 +202,7 @@ async def bad_requests_are_reported_and_harm_nothing(dut: Any) -> None:
     rng = np.random.default_rng(8)
     history, seen = lists(rng, 9, 12)
     good = b.put(history, seen) | {"k": 10}
+    b.memory.writes.clear()
     if CONFIG.edges:
         for name, value in (("n_items", CONFIG.edge_items + 1), ("scatter_shift", 48)):
             assert await b.run(good | {name: value}) == 0b1000, name
@@ -216,6 +217,7 @@ async def bad_requests_are_reported_and_harm_nothing(dut: Any) -> None:
         ("mode", 3),
     ):
         assert await b.run(good | {"n_items": ITEMS, "mode": 0} | {name: value}) == 0b1000, name
+    assert not b.memory.writes  # no record either: it is no batch
     good |= {"n_items": ITEMS, "mode": 0}
     b.memory.put(b.addresses["seen"], seen[::-1].astype("<u4").tobytes())
     assert await b.run(good) == 0b0100

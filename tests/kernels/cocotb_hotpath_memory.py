@@ -165,6 +165,7 @@ async def a_bad_beat_of_a_descriptor_is_one_request_s(dut: Any, at_beat: int) ->
     b.memory.bad = at(b.addresses["descriptor"] + 64 * 5 + BEAT * at_beat, BEAT)
     assert await b.run(arguments) == BUS_ERROR
     b.compare_batch(requests, {5: BUS_ERROR})
+    assert b.records(10)["gather"][5] == 0  # it is not computed
 
 
 @cocotb.test(timeout_time=4, timeout_unit="ms")
