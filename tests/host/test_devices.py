@@ -202,7 +202,14 @@ def test_a_bad_k_is_reported_by_both(contract: Contract, rtl: RtlDevice, k: int)
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("mode", 3), ("norm", 1 << 16), ("gather_shift", 48), ("term_shift", 16), ("n_items", 0)],
+    [
+        ("mode", 3),
+        ("norm", 1 << 16),
+        ("gather_shift", 48),
+        ("term_shift", 16),
+        ("n_items", 0),
+        ("n_items", (1 << 24) + 1),
+    ],
 )
 def test_a_bad_argument_is_reported_by_both(
     contract: Contract, rtl: RtlDevice, name: str, value: int

@@ -129,8 +129,7 @@ def test_a_fault_between_overlapped_requests_is_caught(fault: Fault) -> None:
             Fault("rf_finish.sv", "job.run ? Answers : job.batch ?", "job.run ? Answers : 1'b1 ?"),
         ),
         (REGISTERS, "long_seen", Fault("rf_scan.sv", " && !m_axis_seen_cmd_tvalid;", ";")),
-        (REGISTERS, "of_a_length", Fault("rf_history.sv", "RowBits'(rows_i);", "6'(rows_i);")),
-        (TESTS, "one_cycle", Fault("rf_dispatch.sv", "left_q <= '0;", "left_q <= left_q;")),
+        (TESTS, "one_cycle", Fault("rf_dispatch.sv", "running_q <= 1'b0;", "")),
         (REGISTERS, "refused", Fault("rf_control.sv", "args_o.term_shift > 32'd15", "1'b0")),
         (REGISTERS, "shard", Fault("rf_row_reads.sv", ">= args_i.n_rows", "> args_i.n_rows")),
     ],
@@ -171,6 +170,13 @@ def test_an_image_has_its_regions_on_pages_and_its_rows_in_whole_beats() -> None
 def test_a_netlist_of_another_shape_is_refused(config: HotPathConfig) -> None:
     with pytest.raises(ConfigError, match="contract's"):
         check_fit(random_contract(items=10), config)
+
+
+def test_a_catalogue_above_the_limit_is_refused() -> None:
+    contract = random_contract(items=10)
+    check_fit(contract, HotPathConfig(max_items=10))
+    with pytest.raises(ConfigError, match="at most 9; build"):
+        check_fit(contract, HotPathConfig(max_items=9))
 
 
 @pytest.mark.parametrize(
