@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +276,20 @@ def test_a_stage_that_fails_is_named_and_nothing_is_lost(plan: Plan, tmp_path: P
     with pytest.raises(StageError, match=r"'gnn' of seed 3 .*too few for 1 against 99"):
         run_stages(bad, ["gnn"], SEEDS, tmp_path / "out", Silent())
     assert read_stage(tmp_path / "out", "gnn-settings", 3)["readings"] == 0
+
+
+def test_what_needs_a_stage_runs_anew_with_it_though_a_run_was_cut_off(
+    plan: Plan, tmp_path: Path
+) -> None:
+    run_stages(plan, ["gnn"], SEEDS, tmp_path, Silent(), apart=False)
+    tuned = replace(plan, tune=True)
+    run_stages(tuned, ["gnn-settings"], SEEDS, tmp_path, Silent(), apart=False)  # and no further
+    done = folder_of(tmp_path, "gnn", 3) / "stage.json"
+    times = [done.stat().st_mtime_ns]
+    for _ in range(2):
+        run_stages(tuned, ["gnn"], SEEDS, tmp_path, Silent(), apart=False)
+        times.append(done.stat().st_mtime_ns)
+    assert times[0] < times[1] == times[2]
 
 
 def test_bad_input_is_one_sentence(

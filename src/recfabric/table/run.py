@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -95,9 +96,9 @@ def _run(
         "plan": asdict(plan),
         "seed": seed if stage.seeded else first,
         "needs": {key: str(path) for key, path in needs.items()},
+        "found": {key: _digest(path / DONE) for key, path in needs.items()},
     }
-    fresh = not again and not any(path in renewed for path in needs.values())
-    if fresh and _there(folder, job):
+    if not again and _there(folder, job):
         return
     renewed.add(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,6 +108,11 @@ def _run(
         _apart(name, seed, folder)
     else:
         work(folder)
+
+
+def _digest(path: Path) -> str:
+    """Of what a need left: when it ran anew, even in a run that was cut off, it is another one."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _there(folder: Path, job: Record) -> bool:
