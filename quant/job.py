@@ -193,16 +193,7 @@ class Job:
         sizes = HybridSizes(self.split.items, config.dim, config.heads, config.layers, self.slots)
         model = self.untrained(sizes, features)
         model.start_from(chosen.start, config.start * chosen.sharpness)
-        curve = fit(
-            model,
-            self.history,
-            name="float model",
-            config=config.floating,
-            teacher=teach(chosen.teacher, config.teacher * chosen.sharpness),
-            judge=judged(model, self.judge, self.popularity),
-            seed=config.seed,
-            progress=self.progress,
-        )
+        curve = self._fit(model, "float model", config.floating, chosen, config.seed)
         return model.eval(), curve
 
     def quantised(self, floating: Hybrid, chosen: Chosen) -> tuple[QuantHybrid, list[float]]:
@@ -210,17 +201,23 @@ class Job:
         config = self.config
         edges = Edges.of(take(self.history, spread(self.split.users, CALIBRATION_USERS)))
         model = quantise(floating, edges, config.bits, longest=config.longest)
-        curve = fit(
+        curve = self._fit(model, "quantised model", config.quantised, chosen, config.seed + 1)
+        return model.eval(), curve
+
+    def _fit(
+        self, model: Hybrid | QuantHybrid, name: str, config: FitConfig, chosen: Chosen, seed: int
+    ) -> list[float]:
+        """Train in place, taught by the linear model; the curve."""
+        return fit(
             model,
             self.history,
-            name="quantised model",
-            config=config.quantised,
-            teacher=teach(chosen.teacher, config.teacher * chosen.sharpness),
+            name=name,
+            config=config,
+            teacher=teach(chosen.teacher, self.config.teacher * chosen.sharpness),
             judge=judged(model, self.judge, self.popularity),
-            seed=config.seed + 1,
+            seed=seed,
             progress=self.progress,
         )
-        return model.eval(), curve
 
     def record(self, accuracy: Sequence[Mapping[str, str | float]] = ()) -> dict[str, Any]:
         """What produced the run: data, protocol, seed, config, seconds by stage, versions.

@@ -224,7 +224,7 @@ def test_too_little_data(tmp_path: Path) -> None:
 
 
 THREADS = """
-import hashlib, sys
+import hashlib
 import numpy as np
 from recfabric.quant.choose import Candidates
 from recfabric.quant.fit import FitConfig
