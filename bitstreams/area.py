@@ -19,6 +19,7 @@ from typing import Any
 
 from recfabric.bitstreams.parts import PARTS
 from recfabric.errors import ConfigError
+from recfabric.kernels.common.dots import Packing
 from recfabric.kernels.hotpath.config import HotPathConfig
 
 FILE = Path(__file__).with_name("area.json")
@@ -30,11 +31,12 @@ _LUT_BITS = 3072  # of a memory that a half block would hold; above, Yosys takes
 # Which features each resource may depend on: products and blocks are counted, not guessed.
 _DSP = {
     "rf_gather": ("requant",),
-    "rf_attention": ("products", "requant", "wide"),
+    "rf_attention": ("multipliers", "requant", "wide"),
     "rf_dense": ("products",),
-    "rf_topk": ("products",),
+    "rf_topk": ("multipliers",),
     "rf_scatter": ("lanes",),
 }
+_MULTIPLIERS = "multipliers"  # DSPs alone depend on it: of products that share a factor
 _BRAM = ("block", "logits", "seen")
 
 
@@ -42,7 +44,7 @@ def counts_for(kernel: str, resource: str, feature: str) -> bool:
     """Whether the model of a kernel's resource has a weight for a feature."""
     if resource == "dsp":
         return feature in _DSP.get(kernel, ())
-    return (feature in _BRAM) == (resource == "bram")
+    return feature != _MULTIPLIERS and (feature in _BRAM) == (resource == "bram")
 
 
 Features = Mapping[str, float]
@@ -165,6 +167,7 @@ def _attention(c: HotPathConfig, port: int, whole: bool) -> Features:
     width = c.value_bits + 8 + _log2(c.max_rows)
     return {
         "products": keys + values,
+        _MULTIPLIERS: keys + values // 2,  # two values share a weight
         "registers": c.dim * width if values == c.dim else 0,
         "vector": c.dim,
         "heads": c.heads,
@@ -188,9 +191,13 @@ def _dense(c: HotPathConfig, port: int, whole: bool) -> Features:
 
 def _topk(c: HotPathConfig, port: int, whole: bool) -> Features:
     elements = min(c.dim, c.beat_bits // c.item_bits)
+    packing = Packing(rows=c.lanes, lanes=elements, a_bits=c.item_bits)  # of lanes with the query
     return {
         "one": 1,
         "products": c.lanes * elements,
+        _MULTIPLIERS: packing.multipliers,
+        "shared": c.lanes * elements if packing.most > 1 else 0,
+        "overlapping": c.lanes * elements if packing.most > 2 else 0,
         "lanes": c.lanes,
         "cells": c.lanes * c.k_max if c.k_max <= _CELLS else 0.0,
         "sorted": c.lanes * _log2(c.k_max) if c.k_max > _CELLS else 0.0,

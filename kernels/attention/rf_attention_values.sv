@@ -75,6 +75,7 @@ module rf_attention_values #(
   logic [Groups*WeightBits-1:0] beat_weights;
   logic [Heads-1:0] divide_ready, divided;
   logic [Heads*ScaleBits-1:0] scale;
+  logic [Heads*WeightSumBits-1:0] weight_sums_q;  // of the job
   logic take;                  // requantise another chunk of sums
   logic [ChunkIdx-1:0] chunk;
   logic [RequantLanes*SumBits-1:0] sums;
@@ -159,6 +160,7 @@ module rf_attention_values #(
       end
       if (step && exponent_valid_q) weight_q <= weight;
       if (accept && last_beat) sum_q <= (first_q ? '0 : sum_q) + WeightSumBits'(weight_q);
+      if (finish) weight_sums_q[h*WeightSumBits+:WeightSumBits] <= sum_q;
     end
     assign weights[h*WeightBits+:WeightBits] = weight_q;
 
@@ -188,9 +190,10 @@ module rf_attention_values #(
       .Lanes     (Lanes),
       .Beats     (Beats),
       .ElemBits  (ValueBits),
-      .Weighted  (1'b1),
       .Groups    (Groups),
       .WeightBits(WeightBits),
+      .Heads     (Heads),
+      .TotalBits (WeightSumBits),
       .SumBits   (SumBits),
       .ReadLanes (RequantLanes)
   ) u_sum (
@@ -204,6 +207,7 @@ module rf_attention_values #(
       .read_i      (take),
       .read_bank_i (job_q.bank),
       .read_chunk_i(chunk),
+      .total_i     (weight_sums_q),
       .read_o      (sums)
   );
 

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sums the rows of a table lane by lane, each row times its weight (or as it is): one beat a
-// cycle, in the sum 1 + Weighted cycles after it. Two banks: one fills while the other is read.
+// Sums the rows of a table lane by lane, each row times its weight: one beat a cycle, in the sum
+// two cycles after it. Two banks: one fills while the other is read.
+// Two neighbouring lanes share a weight and so a multiplier: the even one is multiplied as
+// element + 2^(ElemBits-1), which is not negative and borrows nothing from the odd one; what that
+// adds to its sum, 2^(ElemBits-1) times the weights' sum, is taken away when it is read.
 
 module rf_sum_rows #(
     parameter int unsigned Lanes = 64,      // elements of a beat
     parameter int unsigned Beats = 1,       // of a row
     parameter int unsigned ElemBits = 8,    // of a signed element
-    parameter bit          Weighted = 0,    // 0: weight_i is not used
     parameter int unsigned Groups = 1,      // neighbouring lanes that share a weight, in a beat
     parameter int unsigned WeightBits = 8,  // of an unsigned weight
+    parameter int unsigned Heads = 1,       // neighbouring sums whose rows had the same weights
+    parameter int unsigned TotalBits = 8,   // of the unsigned sum of a head's weights
     parameter int unsigned SumBits = 18,    // of a signed sum
     parameter int unsigned ReadLanes = 8,   // sums read at once
     localparam int unsigned BeatIdx = Beats > 1 ? $clog2(Beats) : 1,
@@ -25,75 +29,68 @@ module rf_sum_rows #(
     input  logic                         read_i,      // read sums: they stand in read_o from the
     input  logic                         read_bank_i, // next cycle to the next read
     input  logic [ChunkIdx-1:0]          read_chunk_i,
+    input  logic [Heads*TotalBits-1:0]   total_i,     // of the bank that is read
     output logic [ReadLanes*SumBits-1:0] read_o
 );
 
-  // A product of a signed element and an unsigned weight.
-  localparam int unsigned TermBits = Weighted ? ElemBits + WeightBits : ElemBits;
+  localparam int unsigned TermBits = ElemBits + WeightBits;  // of a product
   localparam int unsigned PerBeat = Lanes / ReadLanes;  // chunks of a beat
   localparam int unsigned LaneIdx = $clog2(Lanes);
+  localparam int unsigned HeadDim = Lanes * Beats / Heads;
 
   if (Lanes % ReadLanes != 0 || Lanes % Groups != 0) begin : gen_bad_lanes
     $fatal(1, "rf_sum_rows: ReadLanes and Groups must divide Lanes");
+  end
+  if (Lanes / Groups % 2 != 0) begin : gen_bad_pairs
+    $fatal(1, "rf_sum_rows: the lanes of a group must be even");
   end
   if (SumBits < TermBits) begin : gen_bad_sum
     $fatal(1, "rf_sum_rows: SumBits must hold at least one term");
   end
 
-  logic add, first, bank;
-  logic [BeatIdx-1:0] beat;
+  logic add_q, first_q, bank_q;  // beside the products
+  logic [BeatIdx-1:0] beat_q;
   logic signed [SumBits-1:0] even[Lanes], odd[Lanes];  // the banks, at the beat that is read
 
-  if (Weighted) begin : gen_weighted
-    logic add_q, first_q, bank_q;
-    logic [BeatIdx-1:0] beat_q;
-    always_ff @(posedge clk_i) begin
-      add_q <= add_i;
-      if (add_i) begin
-        first_q <= first_i;
-        bank_q  <= bank_i;
-        beat_q  <= beat_i;
-      end
+  always_ff @(posedge clk_i) begin
+    add_q <= add_i;
+    if (add_i) begin
+      first_q <= first_i;
+      bank_q  <= bank_i;
+      beat_q  <= beat_i;
     end
-    assign add = add_q;
-    assign first = first_q;
-    assign bank = bank_q;
-    assign beat = beat_q;
-  end else begin : gen_plain
-    logic unused_weight;
-    assign unused_weight = ^weight_i;
-    assign add = add_i;
-    assign first = first_i;
-    assign bank = bank_i;
-    assign beat = beat_i;
   end
 
   for (genvar l = 0; l < Lanes; l++) begin : gen_lane
-    logic signed [ElemBits-1:0] element;
-    logic signed [TermBits-1:0] term;
-    assign element = data_i[l*ElemBits+:ElemBits];
+    logic [SumBits-1:0] term;
 
-    if (Weighted) begin : gen_product
+    if (l % 2 == 0) begin : gen_product
+      // Above the even lane's product, which is not negative, stands the odd lane's.
       logic [WeightBits-1:0] weight;
-      logic signed [TermBits-1:0] product_q;
+      logic signed [TermBits+ElemBits-1:0] pair;
+      logic [2*TermBits-1:0] products_q;
       assign weight = weight_i[(l*Groups/Lanes)*WeightBits+:WeightBits];
+      assign pair = {data_i[(l+1)*ElemBits+:ElemBits], WeightBits'(0),
+                     ~data_i[(l+1)*ElemBits-1], data_i[l*ElemBits+:ElemBits-1]};
       always_ff @(posedge clk_i) begin
-        if (add_i) product_q <= TermBits'(element) * TermBits'($signed({1'b0, weight}));
+        if (add_i) begin
+          products_q <= (2 * TermBits)'(pair) * (2 * TermBits)'($signed({1'b0, weight}));
+        end
       end
-      assign term = product_q;
-    end else begin : gen_element
-      assign term = element;
+      assign term = SumBits'(products_q[TermBits-1:0]);
+    end else begin : gen_beside
+      assign term = SumBits'($signed(gen_lane[l-1].gen_product.products_q[2*TermBits-1:TermBits]));
     end
 
     if (Beats == 1) begin : gen_registers
       logic signed [SumBits-1:0] even_q, odd_q;
       // One adder for both banks, inside the condition so that a simulator skips it when idle.
       always_ff @(posedge clk_i) begin
-        if (add) begin : p_add
+        if (add_q) begin : p_add
           automatic logic signed [SumBits-1:0] total;
           // verilog_lint: waive always-ff-non-blocking (a local of the block, not a register)
-          total = SumBits'(term) + (first ? '0 : bank ? odd_q : even_q);
-          if (bank) odd_q <= total;
+          total = term + (first_q ? '0 : bank_q ? odd_q : even_q);
+          if (bank_q) odd_q <= total;
           else even_q <= total;
         end
       end
@@ -102,10 +99,10 @@ module rf_sum_rows #(
     end else begin : gen_memory
       logic signed [SumBits-1:0] memory[2*Beats];
       logic [BeatIdx:0] write_at, read_at;
-      assign write_at = {bank, beat};
+      assign write_at = {bank_q, beat_q};
       assign read_at = {read_bank_i, BeatIdx'(read_chunk_i / ChunkIdx'(PerBeat))};
       always_ff @(posedge clk_i) begin
-        if (add) memory[write_at] <= SumBits'(term) + (first ? '0 : memory[write_at]);
+        if (add_q) memory[write_at] <= term + (first_q ? '0 : memory[write_at]);
       end
       assign even[l] = memory[read_at];
       assign odd[l] = even[l];
@@ -113,25 +110,30 @@ module rf_sum_rows #(
   end
 
   for (genvar j = 0; j < ReadLanes; j++) begin : gen_read
-    logic signed [SumBits-1:0] sum_q;
+    logic [31:0] index;  // of the sum
+    logic [TotalBits-1:0] total;
+    logic signed [SumBits-1:0] sum, sum_q;
     logic [LaneIdx-1:0] lane;
     assign lane = LaneIdx'(32'(read_chunk_i) % PerBeat * ReadLanes + j);
+    assign sum = read_bank_i ? odd[lane] : even[lane];
+    assign index = 32'(read_chunk_i) * ReadLanes + j;
+    assign total = index[0] ? '0 : total_i[index/HeadDim*TotalBits+:TotalBits];
     always_ff @(posedge clk_i) begin
-      if (read_i) sum_q <= read_bank_i ? odd[lane] : even[lane];
+      if (read_i) sum_q <= sum - (SumBits'(total) << (ElemBits - 1));
     end
     assign read_o[j*SumBits+:SumBits] = sum_q;
   end
 
   // No reset: the kernels add and read only after theirs.
-  first_row_of_an_odd_bank : cover property (@(posedge clk_i) add && first && bank);
-  first_row_of_an_even_bank : cover property (@(posedge clk_i) add && first && !bank);
-  adds_to_an_odd_bank : cover property (@(posedge clk_i) add && !first && bank);
-  adds_to_an_even_bank : cover property (@(posedge clk_i) add && !first && !bank);
-  adds_beside_a_read : cover property (@(posedge clk_i) add && read_i && bank != read_bank_i);
+  first_row_of_an_odd_bank : cover property (@(posedge clk_i) add_q && first_q && bank_q);
+  first_row_of_an_even_bank : cover property (@(posedge clk_i) add_q && first_q && !bank_q);
+  adds_to_an_odd_bank : cover property (@(posedge clk_i) add_q && !first_q && bank_q);
+  adds_to_an_even_bank : cover property (@(posedge clk_i) add_q && !first_q && !bank_q);
+  adds_beside_a_read : cover property (@(posedge clk_i) add_q && read_i && bank_q != read_bank_i);
 
   if (Beats == 1) begin : gen_one_beat
     logic unused_beat;
-    assign unused_beat = ^beat;
+    assign unused_beat = ^beat_q;
   end
   if (Chunks == 1) begin : gen_one_chunk
     logic unused_chunk;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dot products of every user's query with every lane's item: one beat a cycle, latency Stages.
-// All products of rf_topk happen here: a lane's element is shared by the users, a query's element
-// by the lanes. The caller owns the pipeline's valid bits: enable_i[s] lets stage s take its inputs.
+// All products of rf_topk happen here, two or four a DSP where they share a factor: lanes share an
+// element of a query; of one lane, users share an element of its item. The caller owns the
+// pipeline's valid bits: enable_i[s] lets stage s take its inputs.
 
 module rf_topk_dots #(
     parameter int unsigned Users = 1,      // queries
@@ -9,7 +10,8 @@ module rf_topk_dots #(
     parameter int unsigned BeatElems = 64, // elements of an item in a beat
     parameter int unsigned ElemBits = 8,   // of an element of an item, signed
     localparam int unsigned StateBits = rf_pkg::StateBits,
-    localparam int unsigned Stages = rf_topk_pkg::dot_stages(BeatElems),
+    localparam int unsigned Stages =
+        rf_topk_pkg::dot_stages(Users, Lanes, BeatElems, ElemBits),
     localparam int unsigned DotBits = ElemBits + StateBits + $clog2(BeatElems)  // does not wrap
 ) (
     input  logic                                         clk_i,
@@ -19,20 +21,36 @@ module rf_topk_dots #(
     output logic [Users-1:0][Lanes-1:0][DotBits-1:0]     dots_o     // signed
 );
 
-  for (genvar u = 0; u < Users; u++) begin : gen_user
-    for (genvar l = 0; l < Lanes; l++) begin : gen_lane
-      rf_dot #(
+  if (Lanes > 1 || Users == 1) begin : gen_by_query
+    // Lanes share an element of a query.
+    for (genvar u = 0; u < Users; u++) begin : gen_user
+      rf_dots #(
+          .Rows (Lanes),
           .Lanes(BeatElems),
           .ABits(ElemBits),
           .BBits(StateBits)
-      ) u_dot (
+      ) u_dots (
           .clk_i,
           .enable_i,
-          .a_i     (items_i[l]),
+          .a_i     (items_i),
           .b_i     (queries_i[u]),
-          .sum_o   (dots_o[u][l])
+          .sum_o   (dots_o[u])
       );
     end
+  end else begin : gen_by_item
+    // Users share an element of the item.
+    rf_dots #(
+        .Rows (Users),
+        .Lanes(BeatElems),
+        .ABits(StateBits),
+        .BBits(ElemBits)
+    ) u_dots (
+        .clk_i,
+        .enable_i,
+        .a_i     (queries_i),
+        .b_i     (items_i[0]),
+        .sum_o   (dots_o)
+    );
   end
 
 endmodule

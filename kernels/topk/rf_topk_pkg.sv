@@ -24,9 +24,20 @@ package rf_topk_pkg;
     return a.exists && (!b.exists || a.score > b.score || (a.score == b.score && a.row < b.row));
   endfunction
 
-  // Latency of rf_topk_dots: a register after the products and after every radix-4 sum.
-  function automatic int unsigned dot_stages(int unsigned elems);
-    return 1 + ($clog2(elems) + 1) / 2;
+  // Products of one multiplication in rf_topk_dots: of several lanes with a user's query or, where
+  // there is one lane, of several users' queries with its item.
+  function automatic int unsigned dot_fields(int unsigned users, int unsigned lanes,
+                                             int unsigned elem_bits);
+    return lanes > 1 ? rf_dots_pkg::most_fields(lanes, elem_bits)
+                     : rf_dots_pkg::most_fields(users, rf_pkg::StateBits);
+  endfunction
+
+  // Latency of rf_topk_dots, on every part the same: 25 bits is the narrower one's multiplier.
+  function automatic int unsigned dot_stages(int unsigned users, int unsigned lanes,
+                                             int unsigned elems, int unsigned elem_bits);
+    return rf_dots_pkg::stages(elems, dot_fields(users, lanes, elem_bits),
+                               lanes > 1 ? elem_bits : rf_pkg::StateBits,
+                               lanes > 1 ? rf_pkg::StateBits : elem_bits, 25);
   endfunction
 
 endpackage

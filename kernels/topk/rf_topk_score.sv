@@ -42,7 +42,7 @@ module rf_topk_score
 );
 
   localparam int unsigned SliceBits = BeatElems * rf_pkg::StateBits;
-  localparam int unsigned Stages = dot_stages(BeatElems);
+  localparam int unsigned Stages = dot_stages(Users, Lanes, BeatElems, ElemBits);
   localparam int unsigned DotBits = ElemBits + rf_pkg::StateBits + $clog2(BeatElems);
 
   // Bit s: stage s holds a beat; 0 the beat itself, 1 its products, Stages its dot products.

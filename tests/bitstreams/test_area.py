@@ -40,7 +40,7 @@ def test_every_kernel_is_fitted_and_held_back() -> None:
 
 
 def test_dsps_are_counted_and_not_guessed() -> None:
-    """Products a cycle, two of the fuse layer's in a DSP: exact on every sample."""
+    """Products a cycle, those that share a factor in one DSP: exact on every sample."""
     for row in area.data()["errors"]:
         assert round(row["dsp"]["model"]) == row["dsp"]["yosys"], row
 
