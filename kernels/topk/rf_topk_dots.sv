@@ -21,13 +21,16 @@ module rf_topk_dots #(
     output logic [Users-1:0][Lanes-1:0][DotBits-1:0]     dots_o     // signed
 );
 
+  // Bits even where ElemBits is 0: its message would else be lost behind what misses them.
+  localparam int unsigned FactorBits = ElemBits > 0 ? ElemBits : 8;
+
   if (Lanes > 1 || Users == 1) begin : gen_by_query
     // Lanes share an element of a query.
     for (genvar u = 0; u < Users; u++) begin : gen_user
       rf_dots #(
           .Rows (Lanes),
           .Lanes(BeatElems),
-          .ABits(ElemBits),
+          .ABits(FactorBits),
           .BBits(StateBits)
       ) u_dots (
           .clk_i,
@@ -43,7 +46,7 @@ module rf_topk_dots #(
         .Rows (Users),
         .Lanes(BeatElems),
         .ABits(StateBits),
-        .BBits(ElemBits)
+        .BBits(FactorBits)
     ) u_dots (
         .clk_i,
         .enable_i,
