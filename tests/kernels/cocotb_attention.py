@@ -180,6 +180,31 @@ async def logits_round_and_saturate(dut: Any) -> None:
     await bench.check(requests)
 
 
+@cocotb.test(timeout_time=800, timeout_unit="us")
+async def close_logits(dut: Any) -> None:
+    """Logits one apart, rising through the maximum's every bit, and logits all below the least."""
+    bench = Bench(dut)
+    await start(dut)
+    rng, limit = np.random.default_rng(14), (1 << bench.key_bits - 1) - 1
+    query = np.zeros((bench.heads, bench.head_dim), np.int8)
+    query[:, :2] = limit, 1
+    requests = []
+    for base in (1 << bit for bit in range(2 * bench.key_bits - 2)):
+        whole, rest = divmod(base, limit)
+        if whole > limit:
+            continue
+        for n in (2, min(9, limit + 1 - rest)):
+            keys = np.zeros((n, bench.heads, bench.head_dim), np.int8)
+            keys[:, :, 0], keys[:, :, 1] = whole, rest + np.arange(n)[:, None]
+            values = random_rows(rng, n, bench.dim, bench.value_bits)
+            rows = keys.reshape(n, bench.dim)
+            requests.append(Request(query.ravel(), rows, values, 0, 29))
+    keys = np.repeat(limit - np.arange(4)[:, None], bench.dim, axis=1).astype(np.int8)
+    values = random_rows(rng, 4, bench.dim, bench.value_bits)
+    requests.append(Request(np.full(bench.dim, -128, np.int8), keys, values, 0, 29))
+    await bench.check(requests)
+
+
 def logit_branches(bench: Bench, r: Request) -> set[str]:
     shape = (-1, bench.heads, bench.head_dim)
     keys, query = r.keys.astype(np.int64).reshape(shape), r.query.astype(np.int64)

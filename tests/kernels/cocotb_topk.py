@@ -397,6 +397,27 @@ async def full_rate(dut: Any, scores: str, seen: float) -> None:
             assert at[-1] - at[0] == k - 1
 
 
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+async def the_end_of_a_short_list(dut: Any) -> None:
+    """What an earlier scan left behind a lane's last entry is no result."""
+    bench = Bench(dut)
+    await start(dut)
+    k = min(bench.k_max, 16)
+    rng = np.random.default_rng(8)
+
+    def request(terms: Array) -> Request:
+        r = bench.random(rng, len(terms), k, 0.0)
+        none = (np.arange(0),) * bench.users
+        zeros = np.zeros_like(r.items)
+        return replace(r, items=zeros, terms=terms, seen=none, k=(k,) * bench.users)
+
+    for lane in range(bench.lanes):
+        high = np.full(k * bench.lanes, 1000)
+        low = np.full(max(k - 1, 1) * bench.lanes, -1000)
+        low[lane :: bench.lanes] = 100  # all of a lane first, then the other lanes
+        await bench.check(request(high), request(low))
+
+
 @cocotb.test(timeout_time=400, timeout_unit="us")
 @cocotb.parametrize(moment=[3, 12, 40, 90, 110])
 async def reset_in_mid_request(dut: Any, moment: int) -> None:
