@@ -385,9 +385,10 @@ async def full_rate(dut: Any, scores: str, seen: float) -> None:
         span = max(len(beats[0]), len(r.seen[0]))
         assert beats[0][-1] - command <= span + 2 + bench.lanes
     elements = min(bench.dim, bench.beat_bits // bench.bits)
-    query = (bench.lanes, bench.bits, 8)  # rows, their bits, bits of what they share
-    shared = query if bench.lanes > 1 else (bench.users, 8, bench.bits)
-    stages = Packing(shared[0], elements, *shared[1:]).stages
+    if bench.lanes > 1:  # they share a query
+        stages = Packing(bench.lanes, elements, bench.bits, 8).stages
+    else:  # users share the item
+        stages = Packing(bench.users, elements, 8, bench.bits).stages
     depth = (bench.k_max - 1).bit_length()
     sort = 2 * (1 << depth) + 2 * depth + 6 if bench.k_max > 16 else 0  # a bound; 0 is exact
     for at, k in zip(results, r.k, strict=True):
