@@ -124,7 +124,8 @@ def test_lora_beside_full_fine_tuning(ml100k: Dataset, tiny_causal: Path, tmp_pa
     (out / "seed0" / "adapters").symlink_to(out / "seed0" / "lora" / "adapters")
     adapters = find_adapters(out, [0])
     assert [folder.name for folder in adapters[0]] == ["step2", "step4"]
-    rows = {r.name: r for r in _cold.bench_cold(dataset, models=(), seeds=[0], adapters=adapters)}
+    found = _cold.bench_cold(dataset, models=(), seeds=[0], noun="film", adapters=adapters)
+    rows = {row.name: row for row in found}
     ndcg = {"frozen": frozen["ndcg"]}
     ndcg |= {f"step{point['step']}": point["ndcg"] for point in one["lora"]["curve"]}
     (chosen,) = (name for name in rows if "chosen" in name)
