@@ -109,7 +109,7 @@ def test_lora_beside_full_fine_tuning(ml100k: Dataset, tiny_causal: Path, tmp_pa
     assert one["lora"]["cpu"] > one["lora"]["curve"][0]["cpu"] > 0 and one["encoding"] > 0
     assert min(mean[name]["peak_mb"] for name in ("lora", "full")) > 100
     assert one["alike"]["step"] == 2
-    assert "seed 1 alone" in _adapt.table(record)
+    assert "seed 1 alone" in _adapt.table(record) and record["paired"]["seeds"] == 2
     frozen, last = one["frozen"], one["lora"]["curve"][-1]
     assert frozen["error"] != last["error"]
     both = [found["lora"]["curve"][-1] for found in record["seeds"].values()]
@@ -152,6 +152,29 @@ def test_what_was_reached() -> None:
     assert _adapt.reached(record, "ndcg_alone")["share"] is None  # nothing gained, nothing reached
 
 
+def test_seeds_are_compared_one_by_one() -> None:
+    def seed(lora: list[float], full: list[float]) -> dict[str, object]:
+        def curve(cpu: float, values: list[float]) -> dict[str, object]:
+            points = enumerate(values, 1)
+            return {"curve": [{"step": i, "cpu": cpu * i, "ndcg": v} for i, v in points]}
+
+        return {"lora": curve(10, lora), "full": curve(50, full)}
+
+    seeds = [seed([0.3, 0.5, 0.3, 0.9], [0.2, 0.4]), seed([0.2, 0.3, 0.3, 0.9], [0.2, 0.5])]
+    mean = seed([0.25, 0.4, 0.3, 0.9], [0.2, 0.45])
+    found = _adapt.paired(seeds, mean)
+    # By 0.1 and -0.2: the fourth step is later than 34 of 100 CPU-seconds.
+    wide = 12.7062 * 0.15
+    assert found is not None
+    assert found["steps"] == {"lora": 2, "full": 2} and found["share"] == 0.2
+    assert found["more"] == pytest.approx(-0.05)
+    assert found["low"] == pytest.approx(-0.05 - wide, abs=1e-4)
+    assert found["high"] == pytest.approx(-0.05 + wide, abs=1e-4)
+    assert _adapt.paired(seeds[:1], mean) is None
+    slow = mean | {"lora": {"curve": [{"step": 1, "cpu": 40, "ndcg": 0.9}]}}
+    assert _adapt.paired(seeds, slow) is None
+
+
 def test_the_same_number_of_steps() -> None:
     def curve(*points: tuple[int, float, float]) -> dict[str, object]:
         return {"curve": [dict(zip(("step", "cpu", "ndcg"), p, strict=True)) for p in points]}
@@ -178,6 +201,6 @@ def test_projections_on_the_command_line(command: str) -> None:
     assert llm._align_config(options).targets == ("q_proj", "up_proj")
     plain = llm._align_config(parser.parse_args(["llm", command]))
     two_layers = replace(
-        AlignConfig(), tuned=0.125, targets=llm.EVERY, rate=1e-2, steps=42, save=14
+        AlignConfig(), tuned=0.125, targets=llm.EVERY, rate=5e-3, steps=63, save=21
     )
     assert plain == (AlignConfig() if command == "train" else two_layers)
