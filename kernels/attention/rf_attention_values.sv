@@ -58,14 +58,13 @@ module rf_attention_values #(
   } state_e;
 
   typedef struct packed {
-    logic                 bank;
     logic                 empty;
     logic [ShiftBits-1:0] shift;
   } job_t;
 
   state_e state_q, state_d;
   job_t job_q;
-  logic job_valid_q, job_done, bank_q, first_q, accept, step, last_beat, last, finish, empty_q;
+  logic job_valid_q, job_done, first_q, accept, step, last_beat, last, finish, empty_q;
   logic [ShiftBits-1:0] shift_q;
   logic [RowBits-1:0] reads_q, left_q;  // logits not yet read, rows not yet summed
   logic [RowIdx-1:0] row_q;
@@ -120,7 +119,7 @@ module rf_attention_values #(
         first_q <= 1'b0;
       end
     end
-    if (finish) job_q <= '{bank: bank_q, empty: empty_q, shift: shift_q};
+    if (finish) job_q <= '{empty: empty_q, shift: shift_q};
   end
 
   always_ff @(posedge clk_i) begin
@@ -131,7 +130,6 @@ module rf_attention_values #(
       exponent_valid_q <= 1'b0;
       weight_valid_q   <= 1'b0;
       job_valid_q      <= 1'b0;
-      bank_q           <= 1'b0;
     end else begin
       state_q <= state_d;
       if (state_q == Idle && open_i) reads_q <= rows_i;
@@ -142,7 +140,6 @@ module rf_attention_values #(
         weight_valid_q   <= exponent_valid_q;
       end
       job_valid_q <= finish || (job_valid_q && !job_done);
-      if (finish) bank_q <= !bank_q;
     end
   end
 
@@ -198,14 +195,14 @@ module rf_attention_values #(
       .ReadLanes (RequantLanes)
   ) u_sum (
       .clk_i,
+      .rst_ni,
+      .open_i      (state_q == Idle && open_i),
       .add_i       (accept),
-      .first_i     (first_q),
-      .bank_i      (bank_q),
       .beat_i      (beat_q),
       .data_i      (s_axis_value_tdata[Lanes*ValueBits-1:0]),
       .weight_i    (beat_weights),
+      .close_i     (finish),
       .read_i      (take),
-      .read_bank_i (job_q.bank),
       .read_chunk_i(chunk),
       .total_i     (weight_sums_q),
       .read_o      (sums)

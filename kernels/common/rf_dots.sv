@@ -8,8 +8,7 @@ module rf_dots #(
     parameter int unsigned Lanes = 64,     // elements of a vector
     parameter int unsigned ABits = 8,      // of an element of a row, 2 to 8
     parameter int unsigned BBits = 8,      // of an element of the shared vector, 2 to 9
-    parameter int unsigned PortBits = 25,  // of the multiplier's wide port, signed: DSP48E1 25,
-                                           // DSP48E2 27
+    parameter int unsigned PortBits = rf_dots_pkg::SmallPort,  // of the multiplier, 25 or 27
     parameter int unsigned Fields = rf_dots_pkg::most_fields(Rows, ABits),  // products a DSP
     localparam int unsigned Stages =
         rf_dots_pkg::stages(Lanes, Fields, ABits, BBits, PortBits),

@@ -3,6 +3,8 @@
 
 package rf_dots_pkg;
 
+  localparam int unsigned SmallPort = 25;  // bits of a DSP48E1's wide port; a DSP48E2 has 27
+
   // Products of one multiplication: two, or four where the separate factors are 4 bits at most.
   function automatic int unsigned most_fields(int unsigned rows, int unsigned a_bits);
     if (rows < 2) return 1;
@@ -44,6 +46,15 @@ package rf_dots_pkg;
                                          int unsigned port_bits);
     return 1 + ($clog2(lanes) + 1) / 2 + 32'(fields > 1) +
         32'(deep(fields, a_bits, b_bits, port_bits));
+  endfunction
+
+  // Registers from the factors to the products themselves, see rf_products: elements joined where
+  // the weight is signed, products, fields told apart where they overlap.
+  function automatic int unsigned term_stages(int unsigned fields, int unsigned elem_bits,
+                                              int unsigned weight_bits, bit is_signed,
+                                              int unsigned port_bits);
+    return 1 + 32'(is_signed) +
+        32'(overlap(fields, elem_bits, weight_bits, port_bits - 32'(is_signed)) > 0);
   endfunction
 
 endpackage

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sums the rows of a table lane by lane, each row times its weight: one beat a cycle, in the sum
-// two cycles after it. Two banks: one fills while the other is read.
-// Two neighbouring lanes share a weight and so a multiplier: the even one is multiplied as
-// element + 2^(ElemBits-1), which is not negative and borrows nothing from the odd one; what that
-// adds to its sum, 2^(ElemBits-1) times the weights' sum, is taken away when it is read.
+// Sums the rows of a table lane by lane, each row times its weight: one beat a cycle. A sum that is
+// closed stands to be read while the next one grows: of rows of one beat it moves from one register
+// to another, of several beats it lies in one of two banks of a memory.
+// Two neighbouring lanes, or four of 4 bits, share a weight and so a multiplier (rf_products): what
+// that adds to all their sums but the last, 2^(ElemBits-1) times the weights' sum, is taken away
+// when they are read.
 
 module rf_sum_rows #(
     parameter int unsigned Lanes = 64,      // elements of a beat
@@ -20,19 +21,24 @@ module rf_sum_rows #(
     localparam int unsigned ChunkIdx = Chunks > 1 ? $clog2(Chunks) : 1
 ) (
     input  logic                         clk_i,
-    input  logic                         add_i,       // take this beat
-    input  logic                         first_i,     // it belongs to the first row of a sum
-    input  logic                         bank_i,      // bank to add to
-    input  logic [BeatIdx-1:0]           beat_i,      // which beat of the row
+    input  logic                         rst_ni,
+    input  logic                         open_i,        // a sum begins, before its first beat
+    input  logic                         add_i,         // take this beat
+    input  logic [BeatIdx-1:0]           beat_i,        // which beat of the row
     input  logic [Lanes*ElemBits-1:0]    data_i,
     input  logic [Groups*WeightBits-1:0] weight_i,
-    input  logic                         read_i,      // read sums: they stand in read_o from the
-    input  logic                         read_bank_i, // next cycle to the next read
-    input  logic [ChunkIdx-1:0]          read_chunk_i,
-    input  logic [Heads*TotalBits-1:0]   total_i,     // of the bank that is read
+    input  logic                         close_i,       // the sum is whole, after its last beat: it
+    input  logic                         read_i,        // may be read Stages + 2 cycles later, and
+    input  logic [ChunkIdx-1:0]          read_chunk_i,  // stands in read_o from the next cycle to
+    input  logic [Heads*TotalBits-1:0]   total_i,       // the next read; total_i: of this sum
     output logic [ReadLanes*SumBits-1:0] read_o
 );
 
+  localparam int unsigned Alike = Lanes / Groups;  // neighbouring lanes with one weight
+  localparam int unsigned Fields = ElemBits <= 4 && Alike % 4 == 0 ? 4 : 2;  // of a multiplier
+  localparam int unsigned Stages = rf_dots_pkg::term_stages(
+      Fields, ElemBits, WeightBits, 1'b0, rf_dots_pkg::SmallPort
+  );
   localparam int unsigned TermBits = ElemBits + WeightBits;  // of a product
   localparam int unsigned PerBeat = Lanes / ReadLanes;  // chunks of a beat
   localparam int unsigned LaneIdx = $clog2(Lanes);
@@ -41,100 +47,107 @@ module rf_sum_rows #(
   if (Lanes % ReadLanes != 0 || Lanes % Groups != 0) begin : gen_bad_lanes
     $fatal(1, "rf_sum_rows: ReadLanes and Groups must divide Lanes");
   end
-  if (Lanes / Groups % 2 != 0) begin : gen_bad_pairs
+  if (Alike % 2 != 0) begin : gen_bad_pairs
     $fatal(1, "rf_sum_rows: the lanes of a group must be even");
   end
   if (SumBits < TermBits) begin : gen_bad_sum
     $fatal(1, "rf_sum_rows: SumBits must hold at least one term");
   end
 
-  logic add_q, first_q, bank_q;  // beside the products
-  logic [BeatIdx-1:0] beat_q;
-  logic signed [SumBits-1:0] even[Lanes], odd[Lanes];  // the banks, at the beat that is read
+  typedef struct packed {
+    logic               open;
+    logic               add;
+    logic               first;  // the beat is one of the sum's first row
+    logic               close;
+    logic [BeatIdx-1:0] beat;
+  } step_t;
+
+  step_t [Stages:0] steps;  // beside the products
+  step_t step;
+  logic first_q, bank_q;
+  logic [Stages-1:0] enable;
+  logic [Lanes*TermBits-1:0] terms;
+  logic [SumBits-1:0] sums[Lanes];  // that are read
+
+  assign steps[0] = '{open: open_i, add: add_i, first: first_q, close: close_i, beat: beat_i};
+  assign step = steps[Stages];
 
   always_ff @(posedge clk_i) begin
-    add_q <= add_i;
-    if (add_i) begin
-      first_q <= first_i;
-      bank_q  <= bank_i;
-      beat_q  <= beat_i;
-    end
+    steps[Stages:1] <= steps[Stages-1:0];
+    if (open_i) first_q <= 1'b1;
+    else if (add_i && beat_i == BeatIdx'(Beats - 1)) first_q <= 1'b0;
+    if (!rst_ni) bank_q <= 1'b0;
+    else if (step.close) bank_q <= !bank_q;
+  end
+
+  for (genvar s = 0; s < Stages; s++) begin : gen_enable
+    assign enable[s] = steps[s].add;
+  end
+
+  for (genvar m = 0; m < Lanes / Fields; m++) begin : gen_products
+    rf_products #(
+        .Fields    (Fields),
+        .ElemBits  (ElemBits),
+        .WeightBits(WeightBits)
+    ) u_products (
+        .clk_i,
+        .enable_i(enable),
+        .elem_i  (data_i[m*Fields*ElemBits+:Fields*ElemBits]),
+        .weight_i(weight_i[(m*Fields/Alike)*WeightBits+:WeightBits]),
+        .term_o  (terms[m*Fields*TermBits+:Fields*TermBits])
+    );
   end
 
   for (genvar l = 0; l < Lanes; l++) begin : gen_lane
     logic [SumBits-1:0] term;
-
-    if (l % 2 == 0) begin : gen_product
-      // Above the even lane's product, which is not negative, stands the odd lane's.
-      logic [WeightBits-1:0] weight;
-      logic signed [TermBits+ElemBits-1:0] pair;
-      logic [2*TermBits-1:0] products_q;
-      assign weight = weight_i[(l*Groups/Lanes)*WeightBits+:WeightBits];
-      assign pair = {data_i[(l+1)*ElemBits+:ElemBits], WeightBits'(0),
-                     ~data_i[(l+1)*ElemBits-1], data_i[l*ElemBits+:ElemBits-1]};
-      always_ff @(posedge clk_i) begin
-        if (add_i) begin
-          products_q <= (2 * TermBits)'(pair) * (2 * TermBits)'($signed({1'b0, weight}));
-        end
-      end
-      assign term = SumBits'(products_q[TermBits-1:0]);
-    end else begin : gen_beside
-      assign term = SumBits'($signed(gen_lane[l-1].gen_product.products_q[2*TermBits-1:TermBits]));
+    if (l % Fields == Fields - 1) begin : gen_signed
+      assign term = SumBits'($signed(terms[l*TermBits+:TermBits]));
+    end else begin : gen_unsigned
+      assign term = SumBits'(terms[l*TermBits+:TermBits]);
     end
 
     if (Beats == 1) begin : gen_registers
-      logic signed [SumBits-1:0] even_q, odd_q;
-      // One adder for both banks, inside the condition so that a simulator skips it when idle.
+      logic [SumBits-1:0] sum_q, whole_q;
       always_ff @(posedge clk_i) begin
-        if (add_q) begin : p_add
-          automatic logic signed [SumBits-1:0] total;
-          // verilog_lint: waive always-ff-non-blocking (a local of the block, not a register)
-          total = term + (first_q ? '0 : bank_q ? odd_q : even_q);
-          if (bank_q) odd_q <= total;
-          else even_q <= total;
-        end
+        if (step.open) sum_q <= '0;
+        else if (step.add) sum_q <= sum_q + term;
+        if (step.close) whole_q <= sum_q;
       end
-      assign even[l] = even_q;
-      assign odd[l] = odd_q;
+      assign sums[l] = whole_q;
     end else begin : gen_memory
-      logic signed [SumBits-1:0] memory[2*Beats];
-      logic [BeatIdx:0] write_at, read_at;
-      assign write_at = {bank_q, beat_q};
-      assign read_at = {read_bank_i, BeatIdx'(read_chunk_i / ChunkIdx'(PerBeat))};
+      logic [SumBits-1:0] memory[2*Beats];
+      logic [BeatIdx:0] write_at;
+      assign write_at = {bank_q, step.beat};
       always_ff @(posedge clk_i) begin
-        if (add_q) memory[write_at] <= term + (first_q ? '0 : memory[write_at]);
+        if (step.add) memory[write_at] <= term + (step.first ? '0 : memory[write_at]);
       end
-      assign even[l] = memory[read_at];
-      assign odd[l] = even[l];
+      assign sums[l] = memory[{!bank_q, BeatIdx'(read_chunk_i / ChunkIdx'(PerBeat))}];
     end
   end
 
   for (genvar j = 0; j < ReadLanes; j++) begin : gen_read
     logic [31:0] index;  // of the sum
     logic [TotalBits-1:0] total;
-    logic signed [SumBits-1:0] sum, sum_q;
+    logic [SumBits-1:0] sum_q;
     logic [LaneIdx-1:0] lane;
     assign lane = LaneIdx'(32'(read_chunk_i) % PerBeat * ReadLanes + j);
-    assign sum = read_bank_i ? odd[lane] : even[lane];
     assign index = 32'(read_chunk_i) * ReadLanes + j;
-    assign total = index[0] ? '0 : total_i[index/HeadDim*TotalBits+:TotalBits];
+    assign total = index % Fields == Fields - 1 ? '0 : total_i[index/HeadDim*TotalBits+:TotalBits];
     always_ff @(posedge clk_i) begin
-      if (read_i) sum_q <= sum - (SumBits'(total) << (ElemBits - 1));
+      if (read_i) sum_q <= sums[lane] - (SumBits'(total) << (ElemBits - 1));
     end
     assign read_o[j*SumBits+:SumBits] = sum_q;
   end
 
-  // No reset: the kernels add and read only after theirs.
-  first_row_of_an_odd_bank : cover property (@(posedge clk_i) add_q && first_q && bank_q);
-  first_row_of_an_even_bank : cover property (@(posedge clk_i) add_q && first_q && !bank_q);
-  adds_to_an_odd_bank : cover property (@(posedge clk_i) add_q && !first_q && bank_q);
-  adds_to_an_even_bank : cover property (@(posedge clk_i) add_q && !first_q && !bank_q);
-  adds_beside_a_read : cover property (@(posedge clk_i) add_q && read_i && bank_q != read_bank_i);
-
   if (Beats == 1) begin : gen_one_beat
-    logic unused_beat;
-    assign unused_beat = ^beat_q;
+    logic unused_place;
+    assign unused_place = ^{step.first, step.beat, bank_q};
+  end else begin : gen_beats
+    logic unused_open;
+    assign unused_open = step.open;
   end
+  adds_beside_a_read : cover property (@(posedge clk_i) step.add && read_i);
+
   if (Chunks == 1) begin : gen_one_chunk
     logic unused_chunk;
     assign unused_chunk = ^read_chunk_i;

@@ -140,18 +140,21 @@ async def one_port(dut: Any) -> None:
 
 @cocotb.test(timeout_time=1500, timeout_unit="us")
 async def full_history(dut: Any) -> None:
-    """The widest sums there are (all rows alike), then a random full history."""
+    """The widest sums there are, below and above (all rows alike), then a random full history."""
     bench = Bench(dut)
     await start(dut)
     n, dim = bench.max_rows, bench.dim
     low_key, low_value = -(1 << bench.key_bits - 1), -(1 << bench.value_bits - 1)
     query = np.full(dim, -128, np.int8)
     lowest = np.full((n, dim), low_key, np.int8), np.full((n, dim), low_value, np.int8)
+    shift = 30 + bench.value_bits - 8
     requests = [
-        Request(query, *lowest, 0, 30 + bench.value_bits - 8),
+        Request(query, *lowest, 0, shift),
+        Request(query, lowest[0], ~lowest[1], 0, shift),
         bench.random(np.random.default_rng(6), n),
     ]
     assert bench.want(requests[0]) == [-128] * dim
+    assert bench.want(requests[1]) == [127 >> 8 - bench.value_bits << 8 - bench.value_bits] * dim
     await bench.check(requests)
 
 
