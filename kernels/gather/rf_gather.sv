@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Message passing for one node: out[d] = sat8(rne(norm * sum_i w_i rows_i[d], shift)), or the
 // maximum in the sum's place; one beat a cycle also across requests, latency rows * Beats +
-// Dim / RequantLanes + 4 cycles (2 more with weights).
+// Dim / RequantLanes + 4 cycles (2 more with weights, 3 at int4).
 
 module rf_gather #(
     parameter int unsigned Dim = 64,          // elements of a row, a power of two, 16 to 256
@@ -38,7 +38,9 @@ module rf_gather #(
   localparam int unsigned SumBits = ElemBits + WeightBits + $clog2(MaxRows);
   localparam int unsigned ProductBits = SumBits + NormBits;  // signed times unsigned
   localparam int unsigned ChunkIdx = Dim > RequantLanes ? $clog2(Dim / RequantLanes) : 1;
-  localparam int unsigned Stages = WeightBits > 0 ? 2 : 0;   // of the products
+  localparam int unsigned Fields = rf_dots_pkg::most_fields(Lanes, ElemBits);
+  localparam int unsigned Stages = WeightBits == 0 ? 0 :  // of the products
+      rf_dots_pkg::term_stages(Fields, ElemBits, WeightBits, 1'b1, rf_dots_pkg::SmallPort);
 
   if (Dim < 16 || Dim > 256 || Dim != 2 ** $clog2(Dim)) begin : gen_bad_dim
     $fatal(1, "rf_gather: Dim must be a power of two, 16 to 256");
@@ -165,6 +167,7 @@ module rf_gather #(
       .WeightBits(WeightBits),
       .WithMax   (WithMax),
       .SumBits   (SumBits),
+      .Stages    (Stages),
       .ReadLanes (RequantLanes)
   ) u_lanes (
       .clk_i,

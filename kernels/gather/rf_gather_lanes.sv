@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reduces the rows of a table lane by lane to their (weighted) sum or maximum: one beat a cycle,
-// in the result 1 cycle after it, 3 with weights. Two banks: one fills while the other is read.
+// in the result Stages + 1 cycles after it. Two banks: one fills while the other is read.
 
 module rf_gather_lanes #(
     parameter int unsigned Lanes = 64,      // elements of a beat, even when there are weights
@@ -9,6 +9,7 @@ module rf_gather_lanes #(
     parameter int unsigned WeightBits = 0,  // of the row's signed weight; 0: there is none
     parameter bit          WithMax = 0,     // maxima too; 0: max_i is not used
     parameter int unsigned SumBits = 18,    // of a signed sum
+    parameter int unsigned Stages = 0,      // of the pipeline: those of rf_products, or 0
     parameter int unsigned ReadLanes = 8,   // results read at once
     localparam int unsigned WeightPort = WeightBits > 0 ? WeightBits : 1,
     localparam int unsigned BeatIdx = Beats > 1 ? $clog2(Beats) : 1,
@@ -51,28 +52,25 @@ module rf_gather_lanes #(
   endfunction
 
   if (WeightBits > 0) begin : gen_weighted
-    // Two lanes share a multiplier: (b * 2^TermBits + a) * w holds both products, a * w in the
-    // low bits; a negative one borrows 1 from b * w, which is given back.
-    localparam int unsigned PairBits = ElemBits + TermBits + 1;
-    logic signed [WeightBits-1:0] weight_q;
-    always_ff @(posedge clk_i) if (step_i) weight_q <= weight_i;
-
-    for (genvar p = 0; p < Lanes / 2; p++) begin : gen_pair
-      logic signed [ElemBits-1:0] a, b;
-      logic signed [PairBits-1:0] pair_q;
-      logic signed [PairBits+WeightBits-1:0] product_q;
-      assign a = data_i[2*p*ElemBits+:ElemBits];
-      assign b = data_i[(2*p+1)*ElemBits+:ElemBits];
-      always_ff @(posedge clk_i) begin
-        if (step_i) begin
-          pair_q <= (PairBits'(b) <<< TermBits) + PairBits'(a);
-          product_q <= pair_q * weight_q;
-        end
+    // Neighbouring lanes share the weight, and so a multiplier.
+    localparam int unsigned Fields = rf_dots_pkg::most_fields(Lanes, ElemBits);
+    for (genvar m = 0; m < Lanes / Fields; m++) begin : gen_products
+      logic [Fields*TermBits-1:0] terms;
+      rf_products #(
+          .Fields    (Fields),
+          .ElemBits  (ElemBits),
+          .WeightBits(WeightBits),
+          .Signed    (1'b1)
+      ) u_products (
+          .clk_i,
+          .enable_i({Stages{step_i}}),
+          .elem_i  (data_i[m*Fields*ElemBits+:Fields*ElemBits]),
+          .weight_i,
+          .term_o  (terms)
+      );
+      for (genvar f = 0; f < Fields; f++) begin : gen_term
+        assign term[m*Fields+f] = terms[f*TermBits+:TermBits];
       end
-      logic unused_sign;
-      assign unused_sign = ^product_q[PairBits+WeightBits-1:2*TermBits];
-      assign term[2*p] = product_q[TermBits-1:0];
-      assign term[2*p+1] = product_q[2*TermBits-1:TermBits] + TermBits'(product_q[TermBits-1]);
     end
   end else begin : gen_plain
     logic unused_weight;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // rf_gather with its own readers: commands and the numbers of rows in, vectors out. One row's beat
-// a cycle; latency that of the memory, rows * Beats + Dim / RequantLanes + 8 cycles (2 more with
-// weights).
+// a cycle; latency that of the memory, rows * Beats + Dim / RequantLanes + 8 cycles, with weights as
+// many more as rf_gather.
 
 module rf_gather_rows #(
     parameter int unsigned Dim = 64,          // as of rf_gather

@@ -211,9 +211,10 @@ async def one_beat_a_cycle(dut: Any) -> None:
     watch = Handshakes(dut, "s_axis_cmd", "s_axis_row", "m_axis_vec")
     await watch.until("m_axis_vec", count)
     rows, out = watch.at["s_axis_row"], watch.at["m_axis_vec"]
+    stages = (2 + (bench.bits == 4)) if bench.weight_bits else 0
     latency = out[0] - watch.at["s_axis_cmd"][0]
     dut._log.info("latency %d cycles, periods %s", latency, [b - a for a, b in pairwise(out)])
-    assert latency == n * bench.beats + bench.chunks + (6 if bench.weight_bits else 4)
+    assert latency == n * bench.beats + bench.chunks + stages + 4
     assert rows[-1] - rows[0] == count * n * bench.beats - 1
     assert all(b - a == n * bench.beats for a, b in pairwise(out))
 

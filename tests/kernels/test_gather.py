@@ -25,6 +25,7 @@ CONFIGURATIONS: list[dict[str, int]] = [
     {},
     {"Dim": 16, "RequantLanes": 16, "WeightBits": 8, "WithMax": 1, "MaxRows": 100},
     {"Dim": 32, "ElemBits": 4, "BeatBits": 64, "RequantLanes": 16, "WithMax": 1, "MaxRows": 60},
+    {"Dim": 16, "ElemBits": 4, "BeatBits": 64, "WeightBits": 8, "WithMax": 1, "MaxRows": 60},
 ]
 # What only the cocotb tests see: a lost cycle, a reset in mid-request.
 FAULTS = [
@@ -39,7 +40,7 @@ WRONG = [
     (SMALL, Fault("rf_rescale.sv", "empty_a_q ? '0 : ", "")),
     (WEIGHTED, Fault("rf_gather.sv", "!(busy && slot_q[Stages-1].finish)", "1'b1")),
     (WEIGHTED, Fault("rf_gather.sv", "{tail.add, tail.finish} = '0", "tail.finish = '0")),
-    (WEIGHTED, Fault("rf_gather_lanes.sv", "TermBits'(product_q[TermBits-1])", "'0")),
+    (WEIGHTED, Fault("rf_products.sv", "] = field - below", "] = field")),
     (WEIGHTED, Fault("rf_gather_lanes.sv", FIRST, "first_i")),
     (WEIGHTED, Fault("rf_gather_lanes.sv", "max_i && !first_i && sum", "max_i && sum")),
     (WEIGHTED, Fault("rf_gather_lanes.sv", "sum > value", "sum < value")),
