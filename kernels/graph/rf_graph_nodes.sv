@@ -71,7 +71,7 @@ module rf_graph_nodes #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni || start_i) open_q <= 1'b0;
+    if (start_i) open_q <= 1'b0;  // no pointer comes before it
     else if (pointer_valid) open_q <= 1'b1;
     if (pointer_valid && pointer_ready) last_q <= pointer;
   end

@@ -278,10 +278,10 @@ async def layers_are_exact(dut: Any, stall: float, flip: bool) -> None:
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def every_bit_of_a_count(dut: Any) -> None:
-    """Nodes and edges of 1, 2, 4, 8 ..."""
+    """Nodes and edges of 1, 2, 4, 8 ...; at last few edges: all wait for the dense layer."""
     bench = Bench(dut)
     await start(dut)
-    bench.load(*layers(3, [(1 << i // 2, 1 << i) for i in range(10)]))
+    bench.load(*layers(3, [(1 << i // 2, 1 << i) for i in range(12)] + [(256, 64)]))
     await bench.run()
 
 
@@ -295,6 +295,21 @@ async def a_layer_takes_its_time(dut: Any) -> None:
     begin = bench.lists.cycle
     await bench.check(table, 0)
     assert bench.lists.cycle - begin <= 2 * 600 + 250
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def a_command_waits_for_the_layer_before(dut: Any) -> None:
+    bench = Bench(dut)
+    await start(dut)
+    made, table = layers(9, [(6, 30), (5, 20)])
+    bench.load(made, table)
+    await bench.command(0)
+    waiting = cocotb.start_soon(bench.command(1))
+    assert await bench.done() == 0 and not waiting.done()
+    assert await bench.done() == 0
+    want = made[1](made[0](table))
+    got = bench.memory.get(bench.regions[1]["out"], want.size)
+    assert got == want.astype(np.int8).tobytes()
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")

@@ -39,7 +39,7 @@ NODES = 150
 FAULTS = [
     (PLAIN, Fault("rf_row_read.sv", "if (given && m_axis_row_tlast) give_q", "if (asked) give_q")),
     (PLAIN, Fault("rf_row_write.sv", "ask_q > MaxBurst ? ask_q - MaxBurst : '0", "'0")),
-    (PLAIN, Fault("rf_graph_nodes.sv", "!rst_ni || start_i", "!rst_ni")),
+    (PLAIN, Fault("rf_graph_nodes.sv", "if (start_i) open_q", "if (!rst_ni) open_q")),
     (PLAIN, Fault("rf_graph.sv", "cmd_q.relu[0] && ", "")),
     (SHALLOW, Fault("rf_list_read.sv", "- (mine ? RoomBits'(burst) : '0)", "- RoomBits'(mine)")),
     (FULL, Fault("rf_graph_dense.sv", "load_q == '0 && (left_q", "(left_q")),
