@@ -140,7 +140,7 @@ async def one_port(dut: Any) -> None:
 
 @cocotb.test(timeout_time=1500, timeout_unit="us")
 async def full_history(dut: Any) -> None:
-    """The widest sums there are, below and above (all rows alike), then a random full history."""
+    """The widest sums there are, below and above (all rows alike), then long random histories."""
     bench = Bench(dut)
     await start(dut)
     n, dim = bench.max_rows, bench.dim
@@ -151,8 +151,9 @@ async def full_history(dut: Any) -> None:
     requests = [
         Request(query, *lowest, 0, shift),
         Request(query, lowest[0], ~lowest[1], 0, shift),
-        bench.random(np.random.default_rng(6), n),
     ]
+    rng = np.random.default_rng(6)
+    requests += [bench.random(rng, length) for length in (n, 65, 135, n // 2 + 7)]
     assert bench.want(requests[0]) == [-128] * dim
     assert bench.want(requests[1]) == [127 >> 8 - bench.value_bits << 8 - bench.value_bits] * dim
     await bench.check(requests)

@@ -247,7 +247,7 @@ async def many_small_nodes(dut: Any, share_in: float, share_out: float) -> None:
 
 @cocotb.test(timeout_time=200, timeout_unit="us")
 async def maximum(dut: Any) -> None:
-    """Equal rows, all negative rows, a single row, no row; the largest one first and last."""
+    """Equal and close rows, all negative ones, a single one, none; the largest first and last."""
     bench = Bench(dut)
     await start(dut)
     rng = np.random.default_rng(10)
@@ -261,6 +261,9 @@ async def maximum(dut: Any) -> None:
         requests.append(Request(rows[:1], 3, 2, op=Op.MAX))
         requests.append(Request(rows[:0], 3, 2, op=Op.MAX))
         requests.append(Request(np.repeat(rows[:1], 3, 0), 1, 0, op=Op.MAX))
+    for bit in range(bench.bits - 1) if bench.with_max else ():
+        pair = np.stack([rows[1], rows[1] ^ (1 << bit)])  # that far apart, up and down
+        requests += [Request(pair, 1, 0, op=Op.MAX), Request(pair[::-1], 1, 0, op=Op.MAX)]
     await bench.check(requests)
 
 

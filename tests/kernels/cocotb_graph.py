@@ -276,12 +276,12 @@ async def layers_are_exact(dut: Any, stall: float, flip: bool) -> None:
     await bench.run()
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def every_bit_of_a_count(dut: Any) -> None:
-    """Nodes and edges of 1, 2, 4, 8 ...; at last few edges: all wait for the dense layer."""
+    """Nodes and edges of 1, 2, 4, 8 ...; many edges; many nodes, that wait for the dense layer."""
     bench = Bench(dut)
     await start(dut)
-    bench.load(*layers(3, [(1 << i // 2, 1 << i) for i in range(12)] + [(256, 64)]))
+    bench.load(*layers(3, [(1 << i // 2, 1 << i) for i in range(12)] + [(64, 4500), (2050, 64)]))
     await bench.run()
 
 
