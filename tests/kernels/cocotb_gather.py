@@ -262,8 +262,9 @@ async def maximum(dut: Any) -> None:
         requests.append(Request(rows[:0], 3, 2, op=Op.MAX))
         requests.append(Request(np.repeat(rows[:1], 3, 0), 1, 0, op=Op.MAX))
     for bit in range(bench.bits - 1) if bench.with_max else ():
-        pair = np.stack([rows[1], rows[1] ^ (1 << bit)])  # that far apart, up and down
-        requests += [Request(pair, 1, 0, op=Op.MAX), Request(pair[::-1], 1, 0, op=Op.MAX)]
+        for row in (rows[1], ~rows[1]):
+            pair = np.stack([row, row ^ (1 << bit)])  # that far apart, up and down
+            requests += [Request(pair, 1, 0, op=Op.MAX), Request(pair[::-1], 1, 0, op=Op.MAX)]
     await bench.check(requests)
 
 
