@@ -84,7 +84,8 @@ module rf_sum_rows #(
     assign enable[s] = steps[s].add;
   end
 
-  for (genvar m = 0; m < Lanes / Fields; m++) begin : gen_products
+  // No bits are a bad argument to those above, who say so where this elaborates.
+  for (genvar m = 0; m < (ElemBits > 0 ? Lanes / Fields : 0); m++) begin : gen_products
     rf_products #(
         .Fields    (Fields),
         .ElemBits  (ElemBits),
