@@ -8,17 +8,17 @@ module rf_products_sweep #(
 ) (
     input  logic       clk_i,
     input  logic       rst_ni,
-    output logic [9:0] m_axis_done_tdata,   // wrong in the low half
+    output logic [11:0] m_axis_done_tdata,   // wrong in the low half
     output logic       m_axis_done_tvalid,
     input  logic       m_axis_done_tready
 );
 
-  localparam int unsigned Packings = 5;
-  localparam int unsigned Fields[Packings] = '{2, 4, 4, 2, 4};
-  localparam int unsigned ElemBits[Packings] = '{8, 4, 4, 8, 4};
-  localparam int unsigned PortBits[Packings] = '{25, 25, 27, 25, 25};
-  localparam bit Signed[Packings] = '{0, 0, 0, 1, 1};
-  localparam int unsigned WeightBits = 8;
+  localparam int unsigned Packings = 6;
+  localparam int unsigned Fields[Packings] = '{2, 4, 4, 2, 4, 4};
+  localparam int unsigned ElemBits[Packings] = '{8, 4, 4, 8, 4, 4};
+  localparam int unsigned PortBits[Packings] = '{25, 25, 27, 25, 25, 25};
+  localparam bit Signed[Packings] = '{0, 0, 0, 1, 1, 1};
+  localparam int unsigned WeightBits[Packings] = '{8, 8, 8, 8, 8, 3};
   localparam int unsigned Last = 2 ** CountBits + 4;
 
   logic [31:0] count_q;
@@ -37,7 +37,8 @@ module rf_products_sweep #(
 
   for (genvar p = 0; p < Packings; p++) begin : gen_packing
     localparam int unsigned Bits = ElemBits[p];
-    localparam int unsigned TermBits = Bits + WeightBits;
+    localparam int unsigned Weight = WeightBits[p];
+    localparam int unsigned TermBits = Bits + Weight;
     localparam int unsigned Stages = 1 + 32'(Signed[p]) + 32'(Fields[p] == 4);
     logic [23:0] then_q[Stages];
     logic [Fields[p]*TermBits-1:0] term;
@@ -46,31 +47,31 @@ module rf_products_sweep #(
     rf_products #(
         .Fields    (Fields[p]),
         .ElemBits  (Bits),
-        .WeightBits(WeightBits),
+        .WeightBits(Weight),
         .Signed    (Signed[p]),
         .PortBits  (PortBits[p])
     ) u_products (
         .clk_i,
         .enable_i('1),
-        .elem_i  (count_q[23:WeightBits]),
-        .weight_i(count_q[WeightBits-1:0]),
+        .elem_i  (count_q[Weight+:Fields[p]*Bits]),
+        .weight_i(count_q[Weight-1:0]),
         .term_o  (term)
     );
 
-    logic signed [WeightBits:0] weight;
-    assign weight = $signed({Signed[p] && then_q[Stages-1][WeightBits-1],
-                             then_q[Stages-1][WeightBits-1:0]});
+    logic signed [Weight:0] weight;
+    assign weight = $signed({Signed[p] && then_q[Stages-1][Weight-1],
+                             then_q[Stages-1][Weight-1:0]});
     always_comb begin
       wrong   = 1'b0;
       largest = 1'b1;
       for (int unsigned f = 0; f < Fields[p]; f++) begin
-        automatic logic signed [Bits-1:0] elem = then_q[Stages-1][WeightBits+f*Bits+:Bits];
+        automatic logic signed [Bits-1:0] elem = then_q[Stages-1][Weight+f*Bits+:Bits];
         automatic logic signed [TermBits:0] factor = (TermBits + 1)'(elem);
         if (!Signed[p] && f != Fields[p] - 1) factor += (TermBits + 1)'(2 ** (Bits - 1));
         wrong |= term[f*TermBits+:TermBits] != TermBits'(factor * (TermBits + 1)'(weight));
         largest &= elem == {Signed[p], {(Bits - 1) {!Signed[p]}}};
       end
-      largest &= weight == (Signed[p] ? -2 ** (WeightBits - 1) : 2 ** WeightBits - 1);
+      largest &= weight == (Signed[p] ? -(2 ** (Weight - 1)) : 2 ** Weight - 1);
     end
 
     always_ff @(posedge clk_i) begin

@@ -24,11 +24,11 @@ def sweep(count_bits: int, fault: Fault | None = None) -> tuple[int, int]:
     with Bench("rf_products_sweep", parameters, generated=SWEEP, fault=fault) as bench:
         run = bench.run({}, {"m_axis_done": 1}, max_cycles=2**count_bits + 1000)
     word = int.from_bytes(run.outputs["m_axis_done"].tobytes(), "little")
-    return word & 0b11111, word >> 5
+    return word & 0b111111, word >> 6
 
 
 def test_every_product_is_exact() -> None:
-    assert sweep(24) == (0, 0b11111)
+    assert sweep(24) == (0, 0b111111)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.new)
