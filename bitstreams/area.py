@@ -165,11 +165,11 @@ def _gather(c: HotPathConfig, port: int, whole: bool) -> Features:
 def _attention(c: HotPathConfig, port: int, whole: bool) -> Features:
     keys, values = _lanes(c, c.key_bits), _lanes(c, c.value_bits)
     width = c.value_bits + 8 + _log2(c.max_rows)
-    together = 4 if c.value_bits <= 4 else 2  # values that share a weight and a multiplier
+    packing = Packing(rows=values, lanes=1, a_bits=c.value_bits)  # of values with their weight
     return {
         "products": keys + values,
-        _MULTIPLIERS: keys + values // together,
-        "overlapping": values if together > 2 else 0,
+        _MULTIPLIERS: keys + packing.multipliers,
+        "overlapping": values if packing.most > 2 else 0,
         "registers": c.dim * width if values == c.dim else 0,
         "vector": c.dim,
         "heads": c.heads,

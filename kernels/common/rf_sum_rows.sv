@@ -35,7 +35,7 @@ module rf_sum_rows #(
 );
 
   localparam int unsigned Alike = Lanes / Groups;  // neighbouring lanes with one weight
-  localparam int unsigned Fields = ElemBits <= 4 && Alike % 4 == 0 ? 4 : 2;  // of a multiplier
+  localparam int unsigned Fields = rf_dots_pkg::most_fields(Alike, ElemBits);  // of a multiplier
   localparam int unsigned Stages = rf_dots_pkg::term_stages(
       Fields, ElemBits, WeightBits, 1'b0, rf_dots_pkg::SmallPort
   );
@@ -47,8 +47,8 @@ module rf_sum_rows #(
   if (Lanes % ReadLanes != 0 || Lanes % Groups != 0) begin : gen_bad_lanes
     $fatal(1, "rf_sum_rows: ReadLanes and Groups must divide Lanes");
   end
-  if (Alike % 2 != 0) begin : gen_bad_pairs
-    $fatal(1, "rf_sum_rows: the lanes of a group must be even");
+  if (Alike % Fields != 0 || Fields < 2) begin : gen_bad_group
+    $fatal(1, "rf_sum_rows: the lanes of a group must be even, at 4 bits 2 or a multiple of 4");
   end
   if (SumBits < TermBits) begin : gen_bad_sum
     $fatal(1, "rf_sum_rows: SumBits must hold at least one term");

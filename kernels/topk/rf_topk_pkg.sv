@@ -32,12 +32,13 @@ package rf_topk_pkg;
                      : rf_dots_pkg::most_fields(users, rf_pkg::StateBits);
   endfunction
 
-  // Latency of rf_topk_dots, on every part the same: 25 bits is the narrower one's multiplier.
+  // Latency of rf_topk_dots, on every part the same: for the narrower one's multiplier.
   function automatic int unsigned dot_stages(int unsigned users, int unsigned lanes,
                                              int unsigned elems, int unsigned elem_bits);
     return rf_dots_pkg::stages(elems, dot_fields(users, lanes, elem_bits),
                                lanes > 1 ? elem_bits : rf_pkg::StateBits,
-                               lanes > 1 ? rf_pkg::StateBits : elem_bits, 25);
+                               lanes > 1 ? rf_pkg::StateBits : elem_bits,
+                               rf_dots_pkg::SmallPort);
   endfunction
 
 endpackage

@@ -199,6 +199,12 @@ class Bench:
         d.m_axis_done_tready.value = 0
         return said
 
+    def output(self, number: int, count: int) -> Array:
+        """The rows that a layer wrote."""
+        out, size = self.regions[number]["out"], CONFIG.row_bytes(CONFIG.out_dim)
+        got = np.frombuffer(self.memory.get(out, count * size), np.int8)
+        return got.reshape(count, size)[:, : CONFIG.out_dim]
+
     async def check(self, table: Array, number: int) -> Array:
         """One layer: what it reads and writes, each beat as often as it must."""
         for ports in (self.lists, self.rows):
@@ -208,8 +214,7 @@ class Bench:
         assert await self.done(wait=number % 3) == 0
         want = self.layers[number](table)
         out, size = self.regions[number]["out"], CONFIG.row_bytes(CONFIG.out_dim)
-        got = np.frombuffer(self.memory.get(out, len(want) * size), np.int8)
-        assert (got.reshape(len(want), size)[:, : CONFIG.out_dim] == want).all()
+        assert (self.output(number, len(want)) == want).all()
         assert self.memory.written == Counter(span(out, len(want) * size))
         lists, rows = self.needed(number)
         assert moved(self.lists) == lists and moved(self.rows) == rows
@@ -308,8 +313,7 @@ async def a_command_waits_for_the_layer_before(dut: Any) -> None:
     assert await bench.done() == 0 and not waiting.done()
     assert await bench.done() == 0
     want = made[1](made[0](table))
-    got = bench.memory.get(bench.regions[1]["out"], want.size)
-    assert got == want.astype(np.int8).tobytes()
+    assert (bench.output(1, len(want)) == want).all()
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")

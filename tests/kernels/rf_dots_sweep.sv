@@ -22,19 +22,16 @@ module rf_dots_sweep #(
   localparam int unsigned Rows[Packings] = '{3, 6, 5, 4, 8};  // of several lanes
   localparam int unsigned Lanes[Packings] = '{16, 5, 17, 4, 7};
 
-  logic [31:0] count_q;
-  logic run, done_q;
-  assign run = count_q != 2 ** CountBits + 16;
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      count_q <= '0;
-      done_q  <= 1'b0;
-    end else begin
-      count_q <= count_q + 32'(run);
-      done_q  <= done_q || (m_axis_done_tvalid && m_axis_done_tready);
-    end
-  end
-  assign m_axis_done_tvalid = !run && !done_q;
+  logic [31:0] count;
+  rf_sweep_count #(
+      .CountBits(CountBits)
+  ) u_count (
+      .clk_i,
+      .rst_ni,
+      .count_o(count),
+      .m_axis_done_tvalid,
+      .m_axis_done_tready
+  );
 
   for (genvar p = 0; p < Packings; p++) begin : gen_packing
     rf_dots_check #(
@@ -47,7 +44,7 @@ module rf_dots_sweep #(
     ) u_check (
         .clk_i,
         .run_i    (rst_ni),
-        .count_i  (count_q),
+        .count_i  (count),
         .wrong_o  (m_axis_done_tdata[p]),
         .extreme_o(m_axis_done_tdata[Packings+p])
     );

@@ -6,11 +6,11 @@
 module rf_products_sweep #(
     parameter int unsigned CountBits = 24
 ) (
-    input  logic       clk_i,
-    input  logic       rst_ni,
-    output logic [11:0] m_axis_done_tdata,   // wrong in the low half
-    output logic       m_axis_done_tvalid,
-    input  logic       m_axis_done_tready
+    input  logic        clk_i,
+    input  logic        rst_ni,
+    output logic [11:0] m_axis_done_tdata,  // wrong in the low half
+    output logic        m_axis_done_tvalid,
+    input  logic        m_axis_done_tready
 );
 
   localparam int unsigned Packings = 6;
@@ -19,21 +19,17 @@ module rf_products_sweep #(
   localparam int unsigned PortBits[Packings] = '{25, 25, 27, 25, 25, 25};
   localparam bit Signed[Packings] = '{0, 0, 0, 1, 1, 1};
   localparam int unsigned WeightBits[Packings] = '{8, 8, 8, 8, 8, 3};
-  localparam int unsigned Last = 2 ** CountBits + 4;
 
-  logic [31:0] count_q;
-  logic run, done_q;
-  assign run = count_q != Last;
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      count_q <= '0;
-      done_q  <= 1'b0;
-    end else begin
-      count_q <= count_q + 32'(run);
-      done_q  <= done_q || (m_axis_done_tvalid && m_axis_done_tready);
-    end
-  end
-  assign m_axis_done_tvalid = !run && !done_q;
+  logic [31:0] count;
+  rf_sweep_count #(
+      .CountBits(CountBits)
+  ) u_count (
+      .clk_i,
+      .rst_ni,
+      .count_o(count),
+      .m_axis_done_tvalid,
+      .m_axis_done_tready
+  );
 
   for (genvar p = 0; p < Packings; p++) begin : gen_packing
     localparam int unsigned Bits = ElemBits[p];
@@ -53,8 +49,8 @@ module rf_products_sweep #(
     ) u_products (
         .clk_i,
         .enable_i('1),
-        .elem_i  (count_q[Weight+:Fields[p]*Bits]),
-        .weight_i(count_q[Weight-1:0]),
+        .elem_i  (count[Weight+:Fields[p]*Bits]),
+        .weight_i(count[Weight-1:0]),
         .term_o  (term)
     );
 
@@ -75,10 +71,10 @@ module rf_products_sweep #(
     end
 
     always_ff @(posedge clk_i) begin
-      then_q[0] <= count_q[23:0];
+      then_q[0] <= count[23:0];
       for (int unsigned s = 1; s < Stages; s++) then_q[s] <= then_q[s-1];
-      wrong_q   <= rst_ni && (wrong_q || (count_q >= Stages && wrong));
-      largest_q <= rst_ni && (largest_q || (count_q >= Stages && largest));
+      wrong_q   <= rst_ni && (wrong_q || (count >= Stages && wrong));
+      largest_q <= rst_ni && (largest_q || (count >= Stages && largest));
     end
     assign m_axis_done_tdata[p] = wrong_q;
     assign m_axis_done_tdata[Packings+p] = largest_q;

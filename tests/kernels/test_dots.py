@@ -12,7 +12,7 @@ from recfabric.sim.faults import Fault
 from recfabric.sim.verilator import lint
 
 HERE = Path(__file__).parent
-CHECK = (HERE / "rf_dots_check.sv", HERE / "rf_dots_sweep.sv")
+CHECK = tuple(HERE / f"rf_{name}.sv" for name in ("dots_check", "sweep_count", "dots_sweep"))
 PACKINGS = 5
 FAULTS = [
     (0, Fault("rf_dots_group.sv", "^ {f + 1 < Fields, ", "^ {1'b0, ")),

@@ -9,7 +9,8 @@ from recfabric.bitstreams.cells import utilisation
 from recfabric.sim.bench import Bench
 from recfabric.sim.faults import Fault
 
-SWEEP = (Path(__file__).parent / "rf_products_sweep.sv",)
+HERE = Path(__file__).parent
+SWEEP = (HERE / "rf_sweep_count.sv", HERE / "rf_products_sweep.sv")
 FAULTS = [
     Fault("rf_products.sv", "{!Signed && !Last, ", "{1'b0, "),
     Fault("rf_products.sv", "(Signed || f + 2 == Fields) && ", "1'b0 && "),
