@@ -33,10 +33,12 @@ class AlignConfig:
 
     ``model``, ``depth``, ``longest``: of the encoder; ``tuned``: the share of its layers, from the
     top, that get LoRA of ``rank`` in the projections ``targets`` (the frozen ones below run once an
-    item); ``full``: fine-tune every weight instead; ``objective``: ``ridge`` (squared error of the
-    closed form that makes edges, each batch from all other items), ``regression`` (squared error
-    of a linear head) or ``contrastive`` (which warm item is it, by the head's cosine over
-    ``temperature``);
+    item) and forgets a share ``dropout`` of what it reads; ``full``: fine-tune every weight
+    instead; ``strength``: the share of what was learned that adapters keep, 0.5 for weights halfway
+    between frozen and trained (WiSE-FT, Wortsman et al., 2022); ``objective``: ``ridge`` (squared
+    error of the closed form that makes edges, each batch from all other items), ``regression``
+    (squared error of a linear head) or ``contrastive`` (which warm item is it, by the head's cosine
+    over ``temperature``);
     ``factors``: dimensions of an item's place; ``rate``: peak, warmed up and decayed linearly;
     ``batch``: items a step, over all ranks; ``save``: steps between checkpoints.
     """
@@ -46,8 +48,10 @@ class AlignConfig:
     longest: int = 128
     tuned: float = 0.33
     rank: int = 8
+    dropout: float = 0.0
     targets: tuple[str, ...] = ATTENTION
     full: bool = False
+    strength: float = 1.0
     objective: str = "ridge"
     temperature: float = 0.1
     factors: int = 64
@@ -61,6 +65,8 @@ class AlignConfig:
         limits = {
             "tuned": (0 < self.tuned <= 1, "above 0 and at most 1"),
             "rank": (1 <= self.rank <= 256, "1 to 256"),
+            "dropout": (0 <= self.dropout < 1, "0 to below 1"),
+            "strength": (0 < self.strength <= 1, "above 0 and at most 1"),
             "objective": (self.objective in OBJECTIVES, f"one of {', '.join(OBJECTIVES)}"),
             "temperature": (0 < self.temperature <= 1, "above 0 and at most 1"),
             "factors": (1 <= self.factors <= 1024, "1 to 1024"),

@@ -252,16 +252,9 @@ def _name_latest(states: Path, tag: str) -> None:
 
 
 def _write_adapter(folder: Path, network: Network, config: AlignConfig) -> None:
-    """A peft folder (LoRA), or all weights (full), and what they belong to."""
-    from safetensors.torch import save_file
-
+    """What was learned, and what it belongs to."""
     folder.mkdir(parents=True, exist_ok=True)
-    if network.peft is not None:
-        with models.quiet():
-            network.peft.save_pretrained(folder)
-    else:
-        weights = {n: p.detach().to(torch.bfloat16) for n, p in network.whole.state_dict().items()}
-        save_file({n: w.contiguous() for n, w in weights.items()}, folder / "weights.safetensors")
+    network.save(folder)
     about: dict[str, Any] = {"model": config.model, "identity": models.identity(config.model)}
     about |= {"depth": config.depth, "lora": not config.full}
     (folder / "adapter.json").write_text(json.dumps(about, indent=1) + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from recfabric.errors import ConfigError
+from recfabric.quant.llm import models
 from recfabric.quant.llm.align import AlignConfig
 from recfabric.quant.llm.frozen import frozen_layers
 from recfabric.quant.llm.vectors import load_encoder, padded, tokenise
@@ -28,12 +30,17 @@ class Network:
         self, config: AlignConfig, texts: Sequence[str], dtype: torch.dtype, states: Tensor | None
     ) -> None:
         tokenizer, self.whole = load_encoder(config.encoder, dtype)
+        # Its parts one by one: the backward pass of fused attention is slow on a CPU.
+        self.whole.set_attn_implementation("eager")
         frozen, count = frozen_layers(self.whole, config), len(self.whole.layers)
         self.tokens = tokenise(tokenizer, texts, config.longest)
         self.whole.config.use_cache = False
         self.peft = None if config.full else _with_lora(self.whole, config, range(frozen, count))
         self.upper = self.whole if config.full else _above(self.whole, frozen)
         sizes = [len(one) for one in self.tokens]
+        self._strength, self._start = config.strength, None
+        if config.full and config.strength < 1:
+            self._start = {n: w.detach().clone() for n, w in self.whole.state_dict().items()}
         self._states = None if states is None else torch.split_with_sizes(states, sizes)
 
     def inputs(self, items: Sequence[int]) -> tuple[dict[str, Tensor], Tensor]:
@@ -43,6 +50,20 @@ class Network:
             return {"input_ids": ids}, lengths
         return {"inputs_embeds": pad_sequence([self._states[i] for i in items], True)}, lengths
 
+    def save(self, folder: Path) -> None:
+        """Write a peft folder (LoRA), or all weights in bfloat16 (full), at their strength."""
+        from safetensors.torch import save_file
+
+        if self.peft is not None:
+            with models.quiet():
+                self.peft.save_pretrained(folder)
+            return
+        weights = {n: w.detach() for n, w in self.whole.state_dict().items()}
+        for name, start in (self._start or {}).items():
+            weights[name] = torch.lerp(start.float(), weights[name].float(), self._strength)
+        stored = {n: w.to(torch.bfloat16).contiguous() for n, w in weights.items()}
+        save_file(stored, folder / "weights.safetensors")
+
 
 def _with_lora(network: Any, config: AlignConfig, layers: range) -> Any:  # noqa: ANN401
     """Inject LoRA into some layers of the network, in place; gives peft's hull."""
@@ -51,17 +72,21 @@ def _with_lora(network: Any, config: AlignConfig, layers: range) -> Any:  # noqa
     lora = LoraConfig(
         r=config.rank,
         lora_alpha=2 * config.rank,
+        lora_dropout=config.dropout,
         target_modules=list(config.targets),
         layers_to_transform=list(layers),
         layers_pattern="layers",
     )
     try:
-        return get_peft_model(network, lora)
+        hull = get_peft_model(network, lora)
     except ValueError as error:
         raise ConfigError(
             f"LoRA finds no {', '.join(config.targets)} in '{config.model}' "
             f"({str(error).splitlines()[0]}); name projections that it has."
         ) from None
+    # What readers multiply by; training itself goes on at full strength.
+    hull.peft_config["default"].lora_alpha = 2 * config.rank * config.strength
+    return hull
 
 
 def _above(network: Any, frozen: int) -> Any:  # noqa: ANN401

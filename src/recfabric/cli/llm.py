@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 OUT = Path("build/llm")
+SEEDS = (0, 1, 2, 3, 4)
 EVERY = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -40,6 +41,7 @@ def add(commands: Commands) -> None:
     train.add_argument("--batch", type=int, help="items a step, over all ranks")
     train.add_argument("--rate", type=float)
     train.add_argument("--save", type=int, help="steps between two adapters (and states)")
+    train.add_argument("--strength", type=float, help="share of what was learned that is kept (1)")
     train.add_argument("--seed", type=int)
     train.add_argument(
         "--cold",
@@ -58,18 +60,20 @@ def add(commands: Commands) -> None:
     against.add_argument("--batch", type=int, help="items a step, for both")
     against.add_argument("--steps", type=int, help="of LoRA (63)")
     against.add_argument("--rate", type=float, help="of LoRA (5e-3)")
+    against.add_argument("--strength", type=float, help="share of it that LoRA keeps (0.7)")
     against.add_argument("--save", type=int, help="steps between two of its measurements (21)")
     against.add_argument("--full-steps", type=int, default=21, help="of full fine-tuning (21)")
     against.add_argument("--full-save", type=int, default=7, help="between its measurements (7)")
     against.add_argument("--full-rate", type=float, default=5e-5, help="its learning rate (5e-5)")
-    against.add_argument("--seeds", type=int, default=5, help="of the items, how many (5)")
+    against.add_argument("--full-strength", type=float, default=1.0, help="share it keeps (1)")
+    _seeds_option(against)
     against.add_argument("--seed", type=int)
     against.set_defaults(run=_compare, tuned=0.125, targets=EVERY, rate=5e-3, steps=63, save=21)
 
     cold = commands.add_parser("cold", help="NDCG@10 on items nobody has met, five seeds")
     _data_options(cold)
     cold.add_argument("--model", action="append", help="may be repeated (SmolLM2 and Gemma)")
-    cold.add_argument("--seeds", type=int, default=5, help="how many (5)")
+    _seeds_option(cold)
     cold.add_argument(
         "--nested", action="store_true", help="judge on cold items within the warm part"
     )
@@ -88,6 +92,12 @@ def _data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--noun", help="what an item is, such as film or game, for the prompt")
 
 
+def _seeds_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=SEEDS, help="of the draw of items (0 1 2 3 4)"
+    )
+
+
 def _noun(options: argparse.Namespace) -> str:
     from recfabric.demo import NOUNS
 
@@ -98,14 +108,15 @@ def _lora_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--depth", type=float, help="share of the layers that are run")
     parser.add_argument("--tuned", type=float, help="share of those that get LoRA, from the top")
     parser.add_argument("--rank", type=int, help="of LoRA (8)")
+    parser.add_argument("--dropout", type=float, help="of what LoRA reads")
     parser.add_argument("--targets", nargs="+", metavar="NAME", help="projections that get LoRA")
 
 
 def _align_config(options: argparse.Namespace) -> AlignConfig:
     from recfabric.quant.llm.align import AlignConfig
 
-    names = ["model", "full", "objective", "depth", "tuned", "rank"]
-    names += ["steps", "batch", "rate", "save", "seed"]
+    names = ["model", "full", "objective", "depth", "tuned", "rank", "dropout"]
+    names += ["strength", "steps", "batch", "rate", "save", "seed"]
     given = {name: getattr(options, name, None) for name in names}
     given["targets"] = tuple(options.targets) if options.targets else None
     return AlignConfig(**{name: value for name, value in given.items() if value is not None})
@@ -155,7 +166,9 @@ def _compare(options: argparse.Namespace) -> int:
     full = replace(
         lora,
         full=True,
+        dropout=0.0,
         rate=options.full_rate,
+        strength=options.full_strength,
         steps=options.full_steps,
         save=options.full_save,
     )
@@ -163,7 +176,7 @@ def _compare(options: argparse.Namespace) -> int:
         open_data(options.data, progress),
         (lora, full),
         options.out,
-        seeds=range(options.seeds),
+        seeds=options.seeds,
         noun=_noun(options),
         progress=progress,
     )
@@ -181,15 +194,15 @@ def _cold(options: argparse.Namespace) -> int:
         from recfabric.quant.llm.cold import RidgeConfig
         from recfabric.quant.progress import Terminal
 
-    progress, seeds = Terminal(), range(options.seeds)
+    progress = Terminal()
     dataset = open_data(options.data, progress)
     rows = bench_cold(
         dataset,
         models=options.model or MODELS,
-        seeds=seeds,
+        seeds=options.seeds,
         noun=_noun(options),
         nested=options.nested,
-        adapters=find_adapters(options.adapters, seeds) if options.adapters else None,
+        adapters=find_adapters(options.adapters, options.seeds) if options.adapters else None,
         progress=progress,
     )
     if options.json:

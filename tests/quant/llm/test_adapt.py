@@ -16,7 +16,7 @@ from recfabric.quant.llm.adapt import Adapted, adapt, find_adapters, material
 from recfabric.quant.llm.align import OBJECTIVES, AlignConfig, item_factors
 from recfabric.quant.llm.frozen import first_pass, read_states
 from recfabric.quant.llm.launch import RankError
-from recfabric.quant.llm.vectors import EncoderConfig, encode
+from recfabric.quant.llm.vectors import EncoderConfig, encode, load_encoder
 from recfabric.requests import Ragged
 
 Things = tuple[tuple[str, ...], Ragged]
@@ -43,6 +43,36 @@ def test_it_learns_and_the_encoder_takes_it(
     assert len(losses) == 12 and min(losses[-3:]) < losses[0]
     before, after = encode(things[0], config.encoder), encode(things[0], done.encoder(config))
     assert before.shape == after.shape and not np.allclose(before, after)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_an_adapter_keeps_a_share_of_what_was_learned(
+    small: AlignConfig, things: Things, tmp_path: Path, full: bool
+) -> None:
+    """A quarter of the way from the frozen weights to the trained ones; training is the same."""
+    config, settings = replace(small, full=full), {"train_batch_size": 8}
+    whole = adapt(config, *things, tmp_path / "whole", settings=settings)
+    part = replace(config, strength=0.25)
+    less = adapt(part, *things, tmp_path / "less", settings=settings)
+    assert _losses(less) == _losses(whole)
+
+    def weights(encoder: EncoderConfig) -> torch.Tensor:
+        _, network = load_encoder(encoder, torch.float32)
+        return torch.cat([w.flatten() for w in network.state_dict().values()])
+
+    frozen = weights(small.encoder)
+    far, near = weights(whole.encoder(config)) - frozen, weights(less.encoder(part)) - frozen
+    assert far.abs().max() > 1e-3
+    # Of full fine-tuning the weights are bfloat16: half of a last place of either.
+    rounding = 1.25 * 2**-8 * (frozen.abs() + far.abs()) if full else 1e-6
+    assert bool(((near - 0.25 * far).abs() <= rounding).all())
+
+
+def test_what_lora_forgets(small: AlignConfig, things: Things, tmp_path: Path) -> None:
+    plain = adapt(small, *things, tmp_path / "plain")
+    done = adapt(replace(small, dropout=0.5), *things, tmp_path / "out")
+    # B is 0 before the first update, whatever A reads.
+    assert _losses(done)[0] == _losses(plain)[0] and _losses(done)[-1] != _losses(plain)[-1]
 
 
 def test_states_are_those_of_the_frozen_layers(
@@ -237,7 +267,16 @@ def test_what_cannot_be_learned(small: AlignConfig, things: Things, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"tuned": 0.0}, {"rank": 0}, {"objective": "x"}, {"rate": 1.0}, {"seed": -1}]
+    "wrong",
+    [
+        {"tuned": 0.0},
+        {"rank": 0},
+        {"dropout": 1.0},
+        {"strength": 0.0},
+        {"objective": "x"},
+        {"rate": 1.0},
+        {"seed": -1},
+    ],
 )
 def test_bad_configuration(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
