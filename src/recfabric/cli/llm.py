@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recfabric.quant.datasets import Dataset
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 OUT = Path("build/llm")
 SEEDS = (0, 1, 2, 3, 4)
 EVERY = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+# What is compared with full fine-tuning: LoRA in the last layer of those that are run.
+ONE_LAYER: dict[str, Any] = {
+    "tuned": 0.0625,
+    "targets": EVERY,
+    "dropout": 0.2,
+    "batch": 128,
+    "steps": 57,
+    "save": 19,
+}
 
 
 def add(commands: Commands) -> None:
@@ -58,17 +67,17 @@ def add(commands: Commands) -> None:
     against.add_argument("--objective", help="ridge, regression or contrastive, for both")
     _lora_options(against)
     against.add_argument("--batch", type=int, help="items a step, for both (128)")
-    against.add_argument("--steps", type=int, help="of LoRA (42)")
+    against.add_argument("--steps", type=int, help="of LoRA (57)")
     against.add_argument("--rate", type=float, help="of LoRA (6e-3)")
     against.add_argument("--strength", type=float, help="share that LoRA keeps (1)")
-    against.add_argument("--save", type=int, help="steps between two of its measurements (14)")
+    against.add_argument("--save", type=int, help="steps between two of its measurements (19)")
     against.add_argument("--full-steps", type=int, default=12, help="of full fine-tuning (12)")
     against.add_argument("--full-save", type=int, default=4, help="between its measurements (4)")
     against.add_argument("--full-rate", type=float, default=7e-5, help="its learning rate (7e-5)")
     against.add_argument("--full-strength", type=float, default=1.0, help="share it keeps (1)")
     _seeds_option(against)
     against.add_argument("--seed", type=int)
-    against.set_defaults(run=_compare, tuned=0.125, targets=EVERY, batch=128)
+    against.set_defaults(run=_compare, **ONE_LAYER)
 
     cold = commands.add_parser("cold", help="NDCG@10 on items nobody has met, five seeds")
     _data_options(cold)

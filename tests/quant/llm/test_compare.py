@@ -201,5 +201,4 @@ def test_projections_on_the_command_line(command: str) -> None:
     options = parser.parse_args(["llm", command, "--targets", "q_proj", "up_proj"])
     assert llm._align_config(options).targets == ("q_proj", "up_proj")
     plain = llm._align_config(parser.parse_args(["llm", command]))
-    two_layers = replace(AlignConfig(), tuned=0.125, targets=llm.EVERY, batch=128)
-    assert plain == (AlignConfig() if command == "train" else two_layers)
+    assert plain == (AlignConfig() if command == "train" else AlignConfig(**llm.ONE_LAYER))
