@@ -23,8 +23,9 @@ ONE_LAYER: dict[str, Any] = {
     "targets": EVERY,
     "dropout": 0.2,
     "batch": 128,
-    "steps": 57,
-    "save": 19,
+    "strength": 0.7,
+    "steps": 54,
+    "save": 18,
 }
 
 
@@ -67,10 +68,10 @@ def add(commands: Commands) -> None:
     against.add_argument("--objective", help="ridge, regression or contrastive, for both")
     _lora_options(against)
     against.add_argument("--batch", type=int, help="items a step, for both (128)")
-    against.add_argument("--steps", type=int, help="of LoRA (57)")
+    against.add_argument("--steps", type=int, help="of LoRA (54)")
     against.add_argument("--rate", type=float, help="of LoRA (6e-3)")
-    against.add_argument("--strength", type=float, help="share that LoRA keeps (1)")
-    against.add_argument("--save", type=int, help="steps between two of its measurements (19)")
+    against.add_argument("--strength", type=float, help="share that LoRA keeps (0.7)")
+    against.add_argument("--save", type=int, help="steps between two of its measurements (18)")
     against.add_argument("--full-steps", type=int, default=12, help="of full fine-tuning (12)")
     against.add_argument("--full-save", type=int, default=4, help="between its measurements (4)")
     against.add_argument("--full-rate", type=float, default=7e-5, help="its learning rate (7e-5)")
