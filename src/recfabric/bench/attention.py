@@ -28,11 +28,13 @@ from recfabric.bench._gat import (
 )
 from recfabric.kernels.attention.gat import propagate, rows, transform
 from recfabric.kernels.attention.model import attend, attend_matrix
+from recfabric.kernels.hotpath.image import pack_rows
 from recfabric.sim.bench import Bench, BenchRun
 
 Array = npt.NDArray[Any]
 
 DIM, ROWS, REQUESTS = 64, 256, 12
+BEAT_BYTES = 64
 MACS, HEADS = 1024, 8
 SLOPE = 51  # PyTorch Geometric's 0.2
 DELAY = {"s_axis_key": MEMORY.latency, "s_axis_value": MEMORY.latency}
@@ -40,16 +42,23 @@ DELAY = {"s_axis_key": MEMORY.latency, "s_axis_value": MEMORY.latency}
 
 def cases() -> tuple[Case, ...]:
     """One query over a history, many queries, graph attention layers."""
-    one = [case for heads in (1, 4) for case in (_back_to_back(heads), _latency(heads))]
+    shapes = [(1, 8), (4, 8), (4, 4)]  # heads, bits of an element
+    one = [case for shape in shapes for case in (_back_to_back(*shape), _latency(*shape))]
     many = [case for s, share in ((64, 0.97), (128, 0.99)) for case in _matrix(s, share)]
     return (*one, *many, *(_gat(heads) for heads in (1, 4)))
 
 
-def _back_to_back(heads: int) -> Case:
-    parameters = {"Dim": DIM, "Heads": heads}
+def _one(heads: int, bits: int) -> tuple[str, dict[str, int]]:
+    """Name and parameters of one query over a history; rows of one beat at either width."""
+    parameters = {"Dim": DIM, "Heads": heads, "KeyBits": bits, "ValueBits": bits}
+    return f"one query, history {ROWS}, D {DIM} int{bits}, heads {heads}", parameters
+
+
+def _back_to_back(heads: int, bits: int) -> Case:
+    name, parameters = _one(heads, bits)
     return Case(
         kernel="rf_attention",
-        config=f"one query, history {ROWS}, D {DIM}, heads {heads}: a request back to back",
+        config=f"{name}: a request back to back",
         parameters=parameters,
         bound=ROWS,
         formula="rows: a key and a value beat a cycle, one port each",
@@ -59,11 +68,11 @@ def _back_to_back(heads: int) -> Case:
     )
 
 
-def _latency(heads: int) -> Case:
-    parameters = {"Dim": DIM, "Heads": heads}
+def _latency(heads: int, bits: int) -> Case:
+    name, parameters = _one(heads, bits)
     return Case(
         kernel="rf_attention",
-        config=f"one query, history {ROWS}, D {DIM}, heads {heads}: latency",
+        config=f"{name}: latency",
         parameters=parameters,
         bound=2 * ROWS,
         formula="2 * rows: the values wait for the maximum over all keys",
@@ -79,14 +88,15 @@ def _run_one(parameters: Mapping[str, int], count: int) -> Measure:
     """Cycles a request: of one alone, or between the answers of several."""
     rng = np.random.default_rng(SEED)
     queries = rng.integers(-128, 128, (count, DIM), dtype=np.int8)
-    keys, values = rng.integers(-128, 128, (2, count, ROWS, DIM), dtype=np.int8)
-    heads, shift, out_shift = parameters["Heads"], 10, 29
+    heads, bits, out_shift = parameters["Heads"], parameters["KeyBits"], 29
+    limit, shift = 1 << (bits - 1), 2 + bits
+    keys, values = rng.integers(-limit, limit, (2, count, ROWS, DIM), dtype=np.int8)
     command = np.array([[out_shift, shift, *ROWS.to_bytes(2, "little")]], np.uint8)
     inputs = {
         "s_axis_cmd": command.repeat(count, 0),
         "s_axis_query": bytes_of(queries),
-        "s_axis_key": beats_of(keys.reshape(-1, DIM)),
-        "s_axis_value": beats_of(values.reshape(-1, DIM)),
+        "s_axis_key": pack_rows(keys.reshape(-1, DIM), bits, BEAT_BYTES),
+        "s_axis_value": pack_rows(values.reshape(-1, DIM), bits, BEAT_BYTES),
     }
     with Bench("rf_attention", parameters) as bench:
         run = bench.run(
