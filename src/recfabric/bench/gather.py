@@ -74,7 +74,6 @@ def _run_history(parameters: dict[str, int], rows: int) -> Measure:
 
 def _graphs() -> tuple[Case, ...]:
     row = {"Dim": 64, "ElemBits": 8, "BeatBits": BEAT, "WeightBits": 8}
-    netlist = ("rf_gather", row | {"MaxRows": GRAPH.max_rows, "RequantLanes": GRAPH.requant_lanes})
     half = ("rf_gather", row | {"MaxRows": 1024, "RequantLanes": 8})
     ml100k, power = 200_000 * LAYERS, EDGES
     return (
@@ -89,7 +88,6 @@ def _graphs() -> tuple[Case, ...]:
             run=partial(_run_graph, "ml-100k"),
             data=f"ml-100k, all ratings, both directions; features random, seed {SEED}",
             note=f"Little: {little(ml100k, PORTS):.0f} cycles",
-            netlist=netlist,
         ),
         Case(
             kernel="rf_graph",
