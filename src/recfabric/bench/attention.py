@@ -34,7 +34,7 @@ from recfabric.sim.bench import Bench, BenchRun
 Array = npt.NDArray[Any]
 
 DIM, ROWS, REQUESTS = 64, 256, 12
-BEAT_BYTES = 64
+BEAT = 512
 MACS, HEADS = 1024, 8
 SLOPE = 51  # PyTorch Geometric's 0.2
 DELAY = {"s_axis_key": MEMORY.latency, "s_axis_value": MEMORY.latency}
@@ -95,8 +95,8 @@ def _run_one(parameters: Mapping[str, int], count: int) -> Measure:
     inputs = {
         "s_axis_cmd": command.repeat(count, 0),
         "s_axis_query": bytes_of(queries),
-        "s_axis_key": pack_rows(keys.reshape(-1, DIM), bits, BEAT_BYTES),
-        "s_axis_value": pack_rows(values.reshape(-1, DIM), bits, BEAT_BYTES),
+        "s_axis_key": pack_rows(keys.reshape(-1, DIM), bits, BEAT // 8),
+        "s_axis_value": pack_rows(values.reshape(-1, DIM), bits, BEAT // 8),
     }
     with Bench("rf_attention", parameters) as bench:
         run = bench.run(

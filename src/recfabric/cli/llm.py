@@ -67,15 +67,25 @@ def add(commands: Commands) -> None:
     against.add_argument("--model", help="smollm2-135m, gemma3-270m, or a name or folder")
     against.add_argument("--objective", help="ridge, regression or contrastive, for both")
     _lora_options(against)
-    against.add_argument("--batch", type=int, help="items a step, for both (128)")
-    against.add_argument("--steps", type=int, help="of LoRA (54)")
+    against.add_argument("--batch", type=int, help="items a step, for both (%(default)s)")
+    against.add_argument("--steps", type=int, help="of LoRA (%(default)s)")
     against.add_argument("--rate", type=float, help="of LoRA (6e-3)")
-    against.add_argument("--strength", type=float, help="share that LoRA keeps (0.7)")
-    against.add_argument("--save", type=int, help="steps between two of its measurements (18)")
-    against.add_argument("--full-steps", type=int, default=12, help="of full fine-tuning (12)")
-    against.add_argument("--full-save", type=int, default=4, help="between its measurements (4)")
-    against.add_argument("--full-rate", type=float, default=7e-5, help="its learning rate (7e-5)")
-    against.add_argument("--full-strength", type=float, default=1.0, help="share it keeps (1)")
+    against.add_argument("--strength", type=float, help="share that LoRA keeps (%(default)s)")
+    against.add_argument(
+        "--save", type=int, help="steps between two of its measurements (%(default)s)"
+    )
+    against.add_argument(
+        "--full-steps", type=int, default=12, help="of full fine-tuning (%(default)s)"
+    )
+    against.add_argument(
+        "--full-save", type=int, default=4, help="between its measurements (%(default)s)"
+    )
+    against.add_argument(
+        "--full-rate", type=float, default=7e-5, help="its learning rate (%(default)s)"
+    )
+    against.add_argument(
+        "--full-strength", type=float, default=1.0, help="share it keeps (%(default)s)"
+    )
     _seeds_option(against)
     against.add_argument("--seed", type=int)
     against.set_defaults(run=_compare, **ONE_LAYER)

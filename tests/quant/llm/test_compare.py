@@ -201,4 +201,6 @@ def test_projections_on_the_command_line(command: str) -> None:
     options = parser.parse_args(["llm", command, "--targets", "q_proj", "up_proj"])
     assert llm._align_config(options).targets == ("q_proj", "up_proj")
     plain = llm._align_config(parser.parse_args(["llm", command]))
-    assert plain == (AlignConfig() if command == "train" else AlignConfig(**llm.ONE_LAYER))
+    last = replace(AlignConfig(), tuned=0.0625, targets=llm.EVERY, dropout=0.2, strength=0.7)
+    one_layer = replace(last, batch=128, steps=54, save=18)
+    assert plain == (AlignConfig() if command == "train" else one_layer)
