@@ -27,10 +27,12 @@ _FIELDS = (
 class GraphConfig:
     """Parameters of an ``rf_graph``; the names are those of the module in snake case.
 
+    ``elem_bits``: 4 or 8, of an element of the table read; rows are written in int8.
     ``rows``: outputs of the dense part, 0 without one; ``cols``: its inputs.
     """
 
     dim: int = 64
+    elem_bits: int = 8
     beat_bits: int = 512
     max_rows: int = 1 << 20
     requant_lanes: int = 64
@@ -47,6 +49,7 @@ class GraphConfig:
         """The module's parameters by their SystemVerilog names."""
         return {
             "Dim": self.dim,
+            "ElemBits": self.elem_bits,
             "BeatBits": self.beat_bits,
             "MaxRows": self.max_rows,
             "RequantLanes": self.requant_lanes,
@@ -60,9 +63,9 @@ class GraphConfig:
             "ListDepth": self.list_depth,
         }
 
-    def row_bytes(self, dim: int) -> int:
-        """Bytes of an int8 row in memory: whole beats."""
-        return -(-dim * 8 // self.beat_bits) * self.beat_bits // 8
+    def row_bytes(self, dim: int, bits: int = 8) -> int:
+        """Bytes of a row of so many elements of ``bits`` in memory: whole beats."""
+        return -(-dim * bits // self.beat_bits) * self.beat_bits // 8
 
     @property
     def out_dim(self) -> int:
@@ -92,11 +95,15 @@ def graph_image(
 ) -> GraphImage:
     """Layers that run one after another, each over the rows the one before has written.
 
-    ``table``: int8 (columns, D), what the first layer reads. Equal graphs, scales and weights lie
-    in memory once. Raises ConfigError where a layer does not fit the hardware.
+    ``table``: int8 (columns, D), what the first layer reads, within -8 to 7 for hardware of 4-bit
+    elements, which takes one layer: rows are written in int8. Equal graphs, scales and weights
+    lie in memory once. Raises ConfigError where a layer or the table does not fit the hardware.
     """
+    bits = config.elem_bits
+    _check_table(table, bits, len(layers))
     store = _Store()
-    rows = store.put("table", pack_rows(table, 8, config.row_bytes(config.dim)).reshape(-1))
+    packed = pack_rows(table, bits, config.row_bytes(config.dim, bits))
+    rows = store.put("table", packed.reshape(-1))
     commands, outputs = [], []
     for layer in layers:
         _check(layer, config)
@@ -138,6 +145,17 @@ def _regions(store: _Store, layer: GraphLayer, config: GraphConfig) -> dict[str,
         )
         fields |= {"dense": store.put(layer.dense, load), "dense_shift": layer.dense.shift}
     return fields
+
+
+def _check_table(table: npt.NDArray[np.int8], bits: int, layers: int) -> None:
+    if bits == 8:
+        return
+    if layers > 1:
+        raise ConfigError(
+            f"The hardware reads rows of {bits} bits but a layer writes 8; run one layer at a time."
+        )
+    if table.size and (table.min() < -(1 << bits - 1) or table.max() >= 1 << bits - 1):
+        raise ConfigError(f"The table does not fit {bits} bits; quantise it so.")
 
 
 def _check(layer: GraphLayer, config: GraphConfig) -> None:

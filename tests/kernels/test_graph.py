@@ -31,6 +31,9 @@ FULL = GraphConfig(
     dim=32, beat_bits=128, max_rows=1000, requant_lanes=16, weighted=True, with_max=True,
     rows=16, cols=64, pe=4, simd=8, row_ports=3,
 )  # fmt: skip
+# Half the table's bits: rows of two beats that are written as rows of one, or of four.
+NIBBLES = replace(FULL, dim=64, elem_bits=4)
+WIDER = replace(PLAIN, dim=64, elem_bits=4)
 # Lists that must not take each other's places: a hub's columns come while pointers wait.
 SHALLOW = replace(PLAIN, list_depth=4)
 EARLY_DONE = Fault("rf_row_write.sv", "&& left_q == '0 && answers_q == '0", "&& left_q == '0")
@@ -42,6 +45,7 @@ FAULTS = [
     (PLAIN, Fault("rf_graph_nodes.sv", "if (start_i) open_q", "if (!rst_ni) open_q")),
     (PLAIN, Fault("rf_graph.sv", "cmd_q.relu[0] && ", "")),
     (SHALLOW, Fault("rf_list_read.sv", "- (mine ? RoomBits'(burst) : '0)", "- RoomBits'(mine)")),
+    (WIDER, Fault("rf_gather_rows.sv", "RowBits = Dim * ElemBits", "RowBits = Dim * 8")),
     (FULL, Fault("rf_graph_dense.sv", "load_q == '0 && (left_q", "(left_q")),
     (FULL, Fault("rf_gather_rows.sv", "message_ready && row_last", "message_ready")),
 ]
@@ -75,7 +79,8 @@ def _dense(config: GraphConfig, rng: np.random.Generator) -> DensePart | None:
 
 
 def table(config: GraphConfig) -> Array:
-    return np.random.default_rng(7).integers(-128, 128, (NODES, config.dim)).astype(np.int8)
+    least = -(1 << config.elem_bits - 1)
+    return np.random.default_rng(7).integers(least, -least, (NODES, config.dim)).astype(np.int8)
 
 
 def wrong_rows(
@@ -109,8 +114,9 @@ def wrong_rows(
 
 
 def chain(config: GraphConfig, seed: int) -> list[GraphLayer]:
-    """Layers that read what the one before wrote: only where rows in and out are as wide."""
-    return layers(config, seed, count=1 if config.out_dim != config.dim else 3)
+    """Layers that read what the one before wrote: only where rows in and out are alike."""
+    alike = config.out_dim == config.dim and config.elem_bits == 8
+    return layers(config, seed, count=3 if alike else 1)
 
 
 @given(
@@ -181,7 +187,21 @@ def test_a_layer_that_does_not_fit_is_refused() -> None:
             graph_image(todo, table(config), small)
 
 
-@pytest.mark.parametrize("config", [PLAIN, SHALLOW, FULL], ids=["plain", "shallow", "full"])
+def test_a_table_of_other_bits_is_refused() -> None:
+    todo, rows = layers(WIDER, 1, 2), table(WIDER)
+    with pytest.raises(ConfigError, match="one layer at a time"):
+        graph_image(todo, rows, WIDER)
+    for value in (-9, 8):
+        rows[3, 2] = value
+        with pytest.raises(ConfigError, match="does not fit 4 bits"):
+            graph_image(todo[:1], rows, WIDER)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [PLAIN, SHALLOW, FULL, NIBBLES, WIDER],
+    ids=["plain", "shallow", "full", "int4, full", "int4, plain"],
+)
 @pytest.mark.parametrize("stall", [0.0, 0.3])
 def test_rtl_writes_the_model_s_rows(config: GraphConfig, stall: float) -> None:
     wrong, _ = wrong_rows(config, chain(config, 3), stall=stall, latency=100 if not stall else 9)
@@ -268,6 +288,7 @@ def test_a_planted_fault_is_caught(config: GraphConfig, fault: Fault) -> None:
 @pytest.mark.parametrize(
     "parameters",
     [{}, {"WeightBits": 8, "WithMax": 1, "Rows": 64}, PLAIN.parameters(), FULL.parameters(),
+     NIBBLES.parameters(), WIDER.parameters(),
      {"Dim": 128, "Rows": 128, "Cols": 256, "RowPorts": 1, "RequantLanes": 64}],
 )  # fmt: skip
 def test_lint(parameters: dict[str, int]) -> None:
@@ -277,6 +298,7 @@ def test_lint(parameters: dict[str, int]) -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
+        ({"ElemBits": 2}, "rf_gather: ElemBits must be 4 or 8"),
         ({"WeightBits": 4}, "rf_graph: WeightBits must be 0 or 8"),
         ({"Rows": 16, "Cols": 96}, "rf_graph: Cols must be a multiple of Dim"),
         ({"Rows": 96, "Pe": 16}, "rf_graph: Rows must fill whole beats or less than one"),

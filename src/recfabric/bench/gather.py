@@ -3,13 +3,15 @@
 
 Histories are run with the kernel's own readers (``rf_gather_rows``, two AXI ports), the numbers of
 the rows coming as a stream; graphs by ``rf_graph``, which reads lists and rows from memory and
-writes every layer's rows back before the next one starts. The two ports for rows carry edges / 2
-beats each; lists (4 bytes an edge for its source, 1 for its weight, 8 a node) and the rows written
-pass a third port of their own, at most (edges * 5 + nodes * 8) / 64 beats in and nodes beats out.
+writes every layer's rows back, in int8, before the next one starts. The two ports for rows carry
+edges / 2 beats each; lists (4 bytes an edge for its source, 1 for its weight, 8 a node) and the
+rows written (D bytes a node) pass a third port of their own, which has fewer beats to carry.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
@@ -29,12 +31,13 @@ TABLE = 1 << 16  # rows of the histories' table
 PORTS = 2
 EDGES, LAYERS = 1_000_000, 3
 GRAPH = GraphConfig(dim=64, max_rows=1 << 16, weighted=True, row_ports=PORTS)
+NIBBLES = replace(GRAPH, dim=128, elem_bits=4)  # a row is a beat as well
 
 Graph = tuple[list[GraphLayer], npt.NDArray[np.int8]]
 
 
 def cases() -> tuple[Case, ...]:
-    """Histories of several lengths at int8 and int4, and two graphs."""
+    """Histories of several lengths, and graphs, at int8 and int4."""
     lengths = ((64, 8, 1), (64, 8, 16), (64, 8, 256), (64, 8, 1024), (128, 4, 256), (128, 4, 1024))
     return (*(_history(*case) for case in lengths), *_graphs())
 
@@ -75,7 +78,9 @@ def _run_history(parameters: dict[str, int], rows: int) -> Measure:
 def _graphs() -> tuple[Case, ...]:
     row = {"Dim": 64, "ElemBits": 8, "BeatBits": BEAT, "WeightBits": 8}
     half = ("rf_gather", row | {"MaxRows": 1024, "RequantLanes": 8})
-    ml100k, power = 200_000 * LAYERS, EDGES
+    layer, power = 200_000, EDGES
+    ml100k = layer * LAYERS
+    ratings = "ml-100k, all ratings, both directions; features random"
     return (
         Case(
             kernel="rf_graph",
@@ -85,9 +90,21 @@ def _graphs() -> tuple[Case, ...]:
             formula="beats = edges * layers * D * bits / 512",
             limit=1.05 * ml100k,
             limit_formula="1.05 * edges * layers",
-            run=partial(_run_graph, "ml-100k"),
-            data=f"ml-100k, all ratings, both directions; features random, seed {SEED}",
+            run=partial(_run_graph, GRAPH, lightgcn),
+            data=f"{ratings}, seed {SEED}",
             note=f"Little: {little(ml100k, PORTS):.0f} cycles",
+        ),
+        Case(
+            kernel="rf_graph",
+            config=f"ml-100k, an LGConv layer, D 128 int4, weights int8, {PORTS} row ports",
+            parameters=NIBBLES.parameters(),
+            bound=layer,
+            formula="beats = edges * D * bits / 512",
+            limit=1.05 * layer,
+            limit_formula="1.05 * edges",
+            run=partial(_run_graph, NIBBLES, nibbles),
+            data=f"{ratings}, seed {SEED}",
+            note=f"Little: {little(layer, PORTS):.0f} cycles; its rows are written in int8",
         ),
         Case(
             kernel="rf_graph",
@@ -98,7 +115,7 @@ def _graphs() -> tuple[Case, ...]:
             formula="beats = edges * D * bits / 512",
             limit=1.05 * power,
             limit_formula="1.05 * edges",
-            run=partial(_run_graph, "power"),
+            run=partial(_run_graph, GRAPH, power_law),
             data=f"degrees of a power law of exponent 2.2 from 1 up, random, seed {SEED}",
             note=f"Little: {little(power, PORTS):.0f} cycles; cells: rf_gather with weights, up to "
             "1,024 rows, 8 requantised a cycle",
@@ -109,12 +126,12 @@ def _graphs() -> tuple[Case, ...]:
     )
 
 
-def _run_graph(name: str) -> Measure:
-    layers, table = lightgcn() if name == "ml-100k" else power_law()
-    image = graph_image(layers, table, GRAPH)
+def _run_graph(config: GraphConfig, made: Callable[[], Graph]) -> Measure:
+    layers, table = made()
+    image = graph_image(layers, table, config)
     edges = sum(layer.graph.edges for layer in layers)
     with Bench(
-        "rf_graph", GRAPH.parameters(), memory_bytes=len(image.memory), memory=MEMORY
+        "rf_graph", config.parameters(), memory_bytes=len(image.memory), memory=MEMORY
     ) as bench:
         bench.memory[:] = image.memory
         run = bench.run(
@@ -154,6 +171,13 @@ def lightgcn() -> Graph:
         form, x = part.result, module(x, edges)
     assert table is not None
     return layers, table
+
+
+def nibbles() -> Graph:
+    """The first of these layers over rows of 4-bit elements."""
+    layers, table = lightgcn()
+    rng = np.random.default_rng(SEED)
+    return layers[:1], rng.integers(-8, 8, (len(table), NIBBLES.dim), dtype=np.int8)
 
 
 @cache
