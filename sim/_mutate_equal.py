@@ -72,8 +72,8 @@ def _equal(run: Callable[..., None], number: int, *, any_for_x: bool = False) ->
     run("opt_expr", "opt_clean -purge", f"miter -equiv{x} -flatten -make_assert gold gate miter")
     run("hierarchy -top miter", "opt_expr")
     proof = f"sat -prove-asserts{undef} -timeout {TIMEOUT_S} miter"
-    # What both have in common is held once, and need not be compared: little is left to solve.
-    run("opt -fast -share_all", f"tee -o proof.log {proof}")
+    # What both have in common is held once, and is not compared then: little is left to solve.
+    run("opt -fast -share_all", "opt_expr", "opt_clean -purge", f"tee -o proof.log {proof}")
     return "no model found: SUCCESS" in Path("proof.log").read_text()
 
 

@@ -46,6 +46,20 @@ module t (input clk, s, input [1:0] b, output y, q);
   assign y = w[0], q = h[0];
 endmodule
 """
+# What a product beside it costs a solver, and a term that is there anyway.
+BESIDE = r"""
+module t (input clk, s, input [31:0] a, b, output y, output [63:0] q);
+  wire t;
+  wire [63:0] p;
+  \$mul #(.A_SIGNED(0), .B_SIGNED(0), .A_WIDTH(32), .B_WIDTH(32), .Y_WIDTH(64))
+    times (.A(a), .B(b), .Y(p));
+  \$dff #(.WIDTH(64), .CLK_POLARITY(1)) held (.CLK(clk), .D(p), .Q(q));
+  \$and #(.A_SIGNED(0), .B_SIGNED(0), .A_WIDTH(1), .B_WIDTH(1), .Y_WIDTH(1))
+    both (.A(s), .B(a[0]), .Y(t));
+  \$or #(.A_SIGNED(0), .B_SIGNED(0), .A_WIDTH(1), .B_WIDTH(1), .Y_WIDTH(1))
+    pick (.A(s), .B(t), .Y(y));
+endmodule
+"""
 MUTATE = """
 from pyosys import libyosys as ys
 design = ys.Design()
@@ -87,16 +101,30 @@ def test_equal_is_what_changes_nothing_that_is_read(tmp_path: Path) -> None:
     """Of mutants of a bit that is x, of bits that nobody reads, and of the same places' others."""
     equal = ("pick -port A -portbit 0", "pick -port Y -portbit 1", "held -port D -portbit 1")
     others = ("pick -port B -portbit 0", "pick -port Y -portbit 0", "held -port D -portbit 0")
-    (tmp_path / "t.v").write_text(NETLIST)
-    lines = [
-        f"mutate -ctrl mutsel 3 {i} -mode inv -module t -cell {place}"
-        for i, place in enumerate((*equal, *others), 1)
-    ]
-    (tmp_path / "mutations.ys").write_text("\n".join(lines) + "\n")
-    (tmp_path / "suspects.json").write_text(json.dumps({"top": "t", "mutants": list(range(1, 7))}))
+    found, _ = proven_equal(tmp_path, NETLIST, [f"inv -module t -cell {p}" for p in equal + others])
+    assert found == [1, 2, 3]
+
+
+def test_what_a_mutant_does_not_touch_is_not_solved(tmp_path: Path) -> None:
+    """A multiplier beside it would take seconds or, on a busy machine, too long."""
+    found, log = proven_equal(tmp_path, BESIDE, ["const0 -module t -cell both -port Y -portbit 0"])
+    sizes = [int(size) for size in re.findall(r"Solving problem with (\d+) variables", log)]
+    assert found == [1]
+    assert sizes and sizes[-1] < 100
+
+
+def proven_equal(folder: Path, netlist: str, mutations: list[str]) -> tuple[list[int], str]:
+    """The numbers of those that change nothing, and what Yosys said."""
+    (folder / "t.v").write_text(netlist)
+    lines = [f"mutate -ctrl mutsel 3 {i} -mode {what}\n" for i, what in enumerate(mutations, 1)]
+    (folder / "mutations.ys").write_text("".join(lines))
+    numbers = list(range(1, len(mutations) + 1))
+    (folder / "suspects.json").write_text(json.dumps({"top": "t", "mutants": numbers}))
     for command in (["-c", MUTATE], ["-m", "recfabric.sim._mutate_equal"]):
-        subprocess.run([sys.executable, *command], cwd=tmp_path, check=True, capture_output=True)
-    assert json.loads((tmp_path / "equal.json").read_text()) == [1, 2, 3]
+        ran = subprocess.run(
+            [sys.executable, *command], cwd=folder, check=True, capture_output=True, text=True
+        )
+    return json.loads((folder / "equal.json").read_text()), ran.stdout
 
 
 def test_a_sample_is_no_proof(capsys: pytest.CaptureFixture[str]) -> None:
