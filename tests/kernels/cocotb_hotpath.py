@@ -159,6 +159,29 @@ async def a_reset_of_one_cycle_ends_a_batch(dut: Any) -> None:
     b.compare_batch(requests, {})
 
 
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+async def a_reset_of_one_cycle_in_any_cycle_ends_a_batch(dut: Any) -> None:
+    """From its start until its first seen list is read: nothing is asked for behind it."""
+    b = await bench(dut)
+    requests = [(*lists(np.random.default_rng(4), 0, 40), 3)] * 2
+    arguments = b.put_batch(requests)
+    for cycles in range(1, 400):
+        await b.set("descriptor", b.addresses["descriptor"])
+        b.memory.reads.clear()
+        await b.go(arguments | {"n_items": ITEMS})
+        await ClockCycles(dut.clk_i, cycles)
+        await reset(dut, cycles=1)
+        read = len(b.memory.reads)
+        await ClockCycles(dut.clk_i, 20)
+        assert len(b.memory.reads) == read, cycles
+        if b.lists[0][1] in b.memory.reads:
+            break
+    assert b.lists[0][1] in b.memory.reads
+    await b.prepare()
+    assert await b.run(b.put_batch(requests)) == 0
+    b.compare_batch(requests, {})
+
+
 @cocotb.test(timeout_time=2, timeout_unit="ms")
 @cocotb.parametrize(cycles=[120, 300, 700])
 async def reset_in_mid_request(dut: Any, cycles: int) -> None:
@@ -227,6 +250,29 @@ async def bad_requests_are_reported_and_harm_nothing(dut: Any) -> None:
     b.put(history, seen)
     assert await b.run(good) == 0
     b.compare((history, seen, 10), b.addresses["result"])
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+async def the_rows_of_a_table_are_the_items_where_none_are_named(dut: Any) -> None:
+    b = await bench(dut)
+    history, seen = np.zeros(5, int), np.array([1, 2, 7], np.int32)
+    for items in (255, 256):
+        history[2] = items  # the first one that is none of them
+        assert await b.run(b.put(history, seen) | {"n_items": items, "k": 3}) == 0b0010
+        history[2] = items - 1
+        assert await b.run(b.put(history, seen)) == 0
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+async def a_seen_list_ends_long_after_its_answers(dut: Any) -> None:
+    """Its last entry is a bad one: the request waits for it."""
+    b = await bench(dut)
+    seen = np.arange(CONFIG.max_seen, dtype=np.int32)
+    for last, status in ((0, 0b0100), (CONFIG.max_seen - 1, 0), (0, 0b0100)):
+        seen[-1] = last
+        arguments = b.put(np.zeros(3, int), seen) | {"n_items": 9, "k": 1}
+        assert await b.run(arguments) == status
+        await ClockCycles(dut.clk_i, 2 * len(seen))  # what is left of it, where it did not wait
 
 
 @cocotb.test(timeout_time=4, timeout_unit="ms")

@@ -119,7 +119,7 @@ def at(address: int, size: int) -> Callable[[int], bool]:
 
 
 @cocotb.test(timeout_time=8, timeout_unit="ms")
-@cocotb.parametrize(turn=range(4))
+@cocotb.parametrize(turn=range(5))
 async def a_bus_error_is_one_request_s(dut: Any, turn: int) -> None:
     """Of its descriptor, a list, one of its rows, its answers: the others are exact.
 

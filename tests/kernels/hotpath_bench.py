@@ -223,8 +223,10 @@ class Bench:
             ):
                 place = page ^ flip
                 if words is None:
+                    size = -(-8 * k // CONFIG.beat_bytes) * CONFIG.beat_bytes
                     place += i * result_stride(k) % PAGE
-                    self.memory.put(place, b"\xee" * result_stride(k))
+                    place += (result_stride(k) - size) * (i // 2 % 2)  # an odd beat among them
+                    self.memory.put(place, b"\xee" * size)
                 else:
                     place += i * 37 * CONFIG.beat_bytes % PAGE
                     self.memory.put(place, self._listed(words) + bytes(CONFIG.beat_bytes))
