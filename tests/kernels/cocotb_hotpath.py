@@ -256,7 +256,8 @@ async def bad_requests_are_reported_and_harm_nothing(dut: Any) -> None:
 async def the_rows_of_a_table_are_the_items_where_none_are_named(dut: Any) -> None:
     b = await bench(dut)
     history, seen = np.zeros(5, int), np.array([1, 2, 7], np.int32)
-    for items in (255, 256):
+    power = 1 << ITEMS.bit_length() - 1  # and one less: all bits of a count are off, and on
+    for items in (power - 1, power):
         history[2] = items  # the first one that is none of them
         assert await b.run(b.put(history, seen) | {"n_items": items, "k": 3}) == 0b0010
         history[2] = items - 1
