@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from recfabric.sim.verilated import MemoryModel
 
 MEMORY = MemoryModel(latency=100, outstanding=64)
+BEAT = 512  # bits of a memory port
 SEED = 1
 
 

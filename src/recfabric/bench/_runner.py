@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from recfabric.bench._case import MEMORY, SEED, Case, Measure, Row
+from recfabric.bench._case import BEAT, MEMORY, SEED, Case, Measure, Row
 from recfabric.bitstreams.cells import Utilisation, utilisation
 from recfabric.bitstreams.parts import PARTS
 from recfabric.config import tool_versions
@@ -62,7 +62,7 @@ def record(rows: Iterable[Row], simulation: Sequence[Mapping[str, Any]]) -> dict
     """For the bench's JSON file."""
     return {
         "protocol": PROTOCOL,
-        "memory": asdict(MEMORY) | {"beat_bits": 512},
+        "memory": asdict(MEMORY) | {"beat_bits": BEAT},
         "seed": SEED,
         "versions": tool_versions(),
         "rows": [asdict(row) for row in rows],

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from recfabric.bench._case import MEMORY, SEED, Case, Measure
+from recfabric.bench._case import BEAT, MEMORY, SEED, Case, Measure
 from recfabric.bench._gat import (
     attention_parameters,
     beats_of,
@@ -34,7 +34,6 @@ from recfabric.sim.bench import Bench, BenchRun
 Array = npt.NDArray[Any]
 
 DIM, ROWS, REQUESTS = 64, 256, 12
-BEAT = 512
 MACS, HEADS = 1024, 8
 SLOPE = 51  # PyTorch Geometric's 0.2
 DELAY = {"s_axis_key": MEMORY.latency, "s_axis_value": MEMORY.latency}

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from recfabric.bench._case import SEED, Case, Measure
+from recfabric.bench._case import BEAT, SEED, Case, Measure
 from recfabric.bitstreams.mvau import Folding, core_parameters, mvau_utilisation
 from recfabric.bitstreams.parts import PARTS
 from recfabric.errors import ToolMissingError
@@ -120,7 +120,7 @@ def _run(fold: Folding, parameters: dict[str, int]) -> Measure:
     high = 1 << (fold.in_bits - 1)
     x = rng.integers(-high, high, (VECTORS, fold.cols)).astype(np.int8)
     load = weight_beats(
-        weight, bias, pe=fold.pe, simd=fold.simd, beat_bits=512, bits=fold.weight_bits
+        weight, bias, pe=fold.pe, simd=fold.simd, beat_bits=BEAT, bits=fold.weight_bits
     ).reshape(-1, 64)
     beats = fold.rows // fold.pe * VECTORS
     with Bench("rf_dense", parameters, scalars={"shift_i": SHIFT}) as bench:

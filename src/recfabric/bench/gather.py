@@ -17,7 +17,7 @@ from functools import cache, partial
 import numpy as np
 import numpy.typing as npt
 
-from recfabric.bench._case import MEMORY, SEED, Case, Measure, little
+from recfabric.bench._case import BEAT, MEMORY, SEED, Case, Measure, little
 from recfabric.kernels.gather.model import gather
 from recfabric.kernels.graph.csr import Csr
 from recfabric.kernels.graph.layer import GraphConfig, graph_image
@@ -26,7 +26,6 @@ from recfabric.kernels.graph.scale import scale_words
 from recfabric.kernels.hotpath.image import pack_rows
 from recfabric.sim.bench import Bench
 
-BEAT = 512
 TABLE = 1 << 16  # rows of the histories' table
 PORTS = 2
 EDGES, LAYERS = 1_000_000, 3
@@ -78,51 +77,47 @@ def _run_history(parameters: dict[str, int], rows: int) -> Measure:
 def _graphs() -> tuple[Case, ...]:
     row = {"Dim": 64, "ElemBits": 8, "BeatBits": BEAT, "WeightBits": 8}
     half = ("rf_gather", row | {"MaxRows": 1024, "RequantLanes": 8})
-    layer, power = 200_000, EDGES
-    ml100k = layer * LAYERS
-    ratings = "ml-100k, all ratings, both directions; features random"
+    power = _graph(
+        "power-law graph of 1,000,000 edges",
+        GRAPH,
+        power_law,
+        EDGES,
+        data=f"degrees of a power law of exponent 2.2 from 1 up, random, seed {SEED}",
+        note="; cells: rf_gather with weights, up to 1,024 rows, 8 requantised a cycle",
+    )
+    ratings = f"ml-100k, all ratings, both directions; features random, seed {SEED}"
+    ml100k = partial(_graph, edges=200_000, data=ratings)
     return (
-        Case(
-            kernel="rf_graph",
-            config=f"ml-100k, {LAYERS} LGConv layers, D 64 int8, weights int8, {PORTS} row ports",
-            parameters=GRAPH.parameters(),
-            bound=ml100k,
-            formula="beats = edges * layers * D * bits / 512",
-            limit=1.05 * ml100k,
-            limit_formula="1.05 * edges * layers",
-            run=partial(_run_graph, GRAPH, lightgcn),
-            data=f"{ratings}, seed {SEED}",
-            note=f"Little: {little(ml100k, PORTS):.0f} cycles",
-        ),
-        Case(
-            kernel="rf_graph",
-            config=f"ml-100k, an LGConv layer, D 128 int4, weights int8, {PORTS} row ports",
-            parameters=NIBBLES.parameters(),
-            bound=layer,
-            formula="beats = edges * D * bits / 512",
-            limit=1.05 * layer,
-            limit_formula="1.05 * edges",
-            run=partial(_run_graph, NIBBLES, nibbles),
-            data=f"{ratings}, seed {SEED}",
-            note=f"Little: {little(layer, PORTS):.0f} cycles; its rows are written in int8",
-        ),
-        Case(
-            kernel="rf_graph",
-            config="power-law graph of 1,000,000 edges, D 64 int8, weights int8, "
-            f"{PORTS} row ports",
-            parameters=GRAPH.parameters(),
-            bound=power,
-            formula="beats = edges * D * bits / 512",
-            limit=1.05 * power,
-            limit_formula="1.05 * edges",
-            run=partial(_run_graph, GRAPH, power_law),
-            data=f"degrees of a power law of exponent 2.2 from 1 up, random, seed {SEED}",
-            note=f"Little: {little(power, PORTS):.0f} cycles; cells: rf_gather with weights, up to "
-            "1,024 rows, 8 requantised a cycle",
-            netlist=half,
-            # Two int8 products a DSP: 32 of them for 64 lanes, and 8 to requantise.
-            most={"xczu5ev": {"dsp": 40}},
-        ),
+        ml100k(f"ml-100k, {LAYERS} LGConv layers", GRAPH, lightgcn, layers=LAYERS),
+        ml100k("ml-100k, an LGConv layer", NIBBLES, nibbles, note="; its rows are written in int8"),
+        # Two int8 products a DSP: 32 of them for 64 lanes, and 8 to requantise.
+        replace(power, netlist=half, most={"xczu5ev": {"dsp": 40}}),
+    )
+
+
+def _graph(
+    name: str,
+    config: GraphConfig,
+    made: Callable[[], Graph],
+    edges: int,
+    *,
+    data: str,
+    layers: int = 1,
+    note: str = "",
+) -> Case:
+    bound, times = edges * layers, " * layers" if layers > 1 else ""
+    rows = f"D {config.dim} int{config.elem_bits}, weights int8, {PORTS} row ports"
+    return Case(
+        kernel="rf_graph",
+        config=f"{name}, {rows}",
+        parameters=config.parameters(),
+        bound=bound,
+        formula=f"beats = edges{times} * D * bits / 512",
+        limit=1.05 * bound,
+        limit_formula=f"1.05 * edges{times}",
+        run=partial(_run_graph, config, made),
+        data=data,
+        note=f"Little: {little(bound, PORTS):.0f} cycles{note}",
     )
 
 

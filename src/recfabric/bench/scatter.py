@@ -16,11 +16,10 @@ from functools import cache, partial
 import numpy as np
 import numpy.typing as npt
 
-from recfabric.bench._case import SEED, Case, Measure
+from recfabric.bench._case import BEAT, SEED, Case, Measure
 from recfabric.kernels.scatter.model import pack_edges, scatter, spread
 from recfabric.sim.bench import Bench, BenchRun
 
-BEAT = 512
 PER_BEAT = BEAT // 32
 EDGES = 32  # slots an item
 BANKS = 16

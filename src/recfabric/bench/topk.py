@@ -14,14 +14,13 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from recfabric.bench._case import MEMORY, SEED, Case, Measure
+from recfabric.bench._case import BEAT, MEMORY, SEED, Case, Measure
 from recfabric.kernels.hotpath.image import pack_rows
 from recfabric.kernels.topk.model import item_scores, port_rows, topk_users
 from recfabric.sim.bench import Bench
 
 ITEMS = 100_000
 SEEN = 300  # rows of a seen list
-BEAT = 512
 LIMITS = {1: (1.02, 200), 4: (1.03, 300), 16: (1.05, 400)}
 Bytes = npt.NDArray[np.uint8]
 
