@@ -89,7 +89,9 @@ def _negatives(split: Split) -> npt.NDArray[np.int32]:
     for train, valid, test in zip(split.train, split.valid, split.test, strict=True):
         if not len(test):
             continue
-        unmet = np.setdiff1d(np.arange(split.items), np.concatenate([train, valid, test]))
+        unknown = np.ones(split.items, dtype=np.bool_)
+        unknown[np.concatenate([train, valid, test])] = False
+        unmet = np.flatnonzero(unknown)
         if len(unmet) < NEGATIVES:
             raise DataError(
                 f"A user has {len(unmet)} items never met, too few for 1 against {NEGATIVES}; "
