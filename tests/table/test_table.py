@@ -260,7 +260,11 @@ def test_texts_show_where_they_matter(
     one = record["bootstrap"]["3"]
     assert one["mean"] == pytest.approx(hybrid["ndcg@10"] - gnn["ndcg@10"])
     assert one["low"] < one["mean"] < one["high"]
-    assert "hybrid without texts" in (out / "texts.md").read_text()
+    assert texts.CONTROL in (out / "texts.md").read_text()
+    without = texts.make_texts(plan, SEEDS, out, Silent(), control=False, apart=False)
+    assert without["ratios"] == record["ratios"]
+    assert without["figures"] == {n: f for n, f in record["figures"].items() if n != texts.CONTROL}
+    assert texts.CONTROL not in (out / "texts.md").read_text()
 
 
 def test_the_mark_needs_every_seed() -> None:
@@ -306,6 +310,8 @@ def test_bad_input_is_one_sentence(
         make_table(Plan(data=str(plain)), SEEDS, tmp_path, Silent(), rows=["gnn"])
     assert main(["table", "--data", str(plain), "--board", "nexys"]) == 2
     assert "nexys" in capsys.readouterr().err
+    assert main(["table", "--texts", "--row", "gnn"]) == 2
+    assert "--texts has neither" in capsys.readouterr().err
 
 
 def test_every_way_has_the_tuning_budget_that_the_notes_name() -> None:

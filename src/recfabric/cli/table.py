@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recfabric.bitstreams import boards
+from recfabric.errors import ConfigError
 from recfabric.kernels.hotpath.config import HotPathConfig
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ def add(commands: Commands) -> None:
         "--texts",
         action="store_true",
         help="instead: items that few or none have met, with texts and without",
+    )
+    table.add_argument(
+        "--control",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="of --texts: also the hybrid without texts, a third of the work",
     )
     table.add_argument("--board", help=f"of the FPGA rows: {', '.join(boards.names())} (kv260)")
     table.add_argument(
@@ -80,7 +87,11 @@ def _table(options: argparse.Namespace) -> int:
 
     plan, progress = _plan(options), Terminal()
     if options.texts:
-        found = texts.make_texts(plan, options.seeds, options.out, progress)
+        if options.row or options.again:
+            raise ConfigError("--row and --again are of the table; --texts has neither.")
+        found = texts.make_texts(
+            plan, options.seeds, options.out, progress, control=options.control
+        )
         print(texts.markdown(found), end="")
         return 0 if found["met"] else 1
     print(

@@ -26,7 +26,8 @@ from recfabric.table.run import folder_of, read_stage, run_stages
 
 Record = dict[str, Any]
 
-MODELS = {"GNN alone": "gnn", "hybrid without texts": "without-texts", "hybrid": "with-texts"}
+CONTROL = "hybrid without texts"
+MODELS = {"GNN alone": "gnn", CONTROL: "without-texts", "hybrid": "with-texts"}
 FIGURES = {
     "cold": "cold items alone",
     "cold_full": "cold items, full ranking",
@@ -44,16 +45,22 @@ def make_texts(
     out: Path,
     progress: Progress,
     *,
+    control: bool = True,
     apart: bool = True,
 ) -> Record:
-    """Run what is missing; the comparison, also in ``texts.json`` and ``texts.md`` of ``out``."""
+    """Run what is missing; the comparison, also in ``texts.json`` and ``texts.md`` of ``out``.
+
+    ``control``: also the hybrid without texts, a third of the work; ``apart``: see
+    :func:`recfabric.table.run.run_stages`. Raises as :func:`recfabric.table.make.make_table` does.
+    """
     data = checked_data(plan, seeds, progress)
-    stages = [name for stage in MODELS.values() for name in (stage, f"{stage}-cold")]
+    models = {name: stage for name, stage in MODELS.items() if control or name != CONTROL}
+    stages = [name for stage in models.values() for name in (stage, f"{stage}-cold")]
     run_stages(plan, stages, seeds, out, progress, apart=apart)
     protocol = split(data, natural(data), seed=plan.split_seed).protocol
     figures = {
         model: {str(seed): _quality(stage, seed, out) for seed in seeds}
-        for model, stage in MODELS.items()
+        for model, stage in models.items()
     }
     record: Record = {
         "data": {"name": data.name, "sha256": data.sha256},
