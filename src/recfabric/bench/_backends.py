@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from recfabric.bench._case import BEAT
 from recfabric.bench._table import grid
 from recfabric.bitstreams.cells import Utilisation, utilisation
 from recfabric.bitstreams.parts import PARTS
@@ -81,7 +82,7 @@ def declared_interval(contract: Contract, history: float) -> float:
     cycles a slot, 16 to a beat, and then a cycle an item.
     """
     shape, bits = contract.shape, contract.formats.item.width
-    beats = -(-shape.dim * bits // 512)
+    beats = -(-shape.dim * bits // BEAT)
     slots = -(-shape.edges // 16) * 16
     scatter = 2 * slots * history + shape.items if slots else 0.0
     return float(max(shape.items * beats, scatter))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from recfabric.bench._case import BEAT
 from recfabric.kernels.attention.gat import GatLayer, GatRows
 from recfabric.kernels.dense.model import weight_beats
 from recfabric.sim.bench import Bench, BenchRun
@@ -36,7 +37,7 @@ def run_dense(bench: Bench, layer: GatLayer, x: Array) -> tuple[Array, BenchRun]
     """
     p = dense_parameters(layer)
     weight, bias = layer.padded(p["Rows"])
-    load = weight_beats(weight, bias, pe=p["Pe"], simd=p["Simd"], beat_bits=512)
+    load = weight_beats(weight, bias, pe=p["Pe"], simd=p["Simd"], beat_bits=BEAT)
     bench.set("shift_i", layer.shift)
     bench.run({"s_axis_weight": load.reshape(-1, 64)}, {}, max_cycles=100_000)
     beats = x.view(np.uint8).reshape(-1, p["Simd"])
