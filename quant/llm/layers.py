@@ -65,6 +65,27 @@ class Network:
         save_file(stored, folder / "weights.safetensors")
 
 
+class Dropout(torch.nn.Module):
+    """Dropout whose mask is cheap on a CPU: 16 random bits an element, four elements a draw.
+
+    ``torch.nn.Dropout`` draws a Bernoulli number for every element, which was a quarter of LoRA's
+    time. ``p``: the share to leave out, kept to 1 / 65536; what stays is divided by its share.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self._below = min(round(p * (1 << 16)), (1 << 16) - 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x`` with some elements zero; ``x`` itself outside training."""
+        if not self.training:
+            return x
+        draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(1 << 63), None)
+        bits = draws.view(torch.int16)[: x.numel()].view(x.shape)
+        mask = torch.ge(bits, self._below - (1 << 15), out=x.new_empty(x.shape))
+        return x * mask.div_(1 - self._below / (1 << 16))
+
+
 def _with_lora(network: Any, config: AlignConfig, layers: range) -> Any:  # noqa: ANN401
     """Inject LoRA into some layers of the network, in place; gives peft's hull."""
     from peft import LoraConfig, get_peft_model
@@ -84,6 +105,9 @@ def _with_lora(network: Any, config: AlignConfig, layers: range) -> Any:  # noqa
             f"LoRA finds no {', '.join(config.targets)} in '{config.model}' "
             f"({str(error).splitlines()[0]}); name projections that it has."
         ) from None
+    for module in hull.modules():
+        if config.dropout and hasattr(module, "lora_dropout"):
+            module.lora_dropout["default"] = Dropout(config.dropout)
     # What readers multiply by; training itself goes on at full strength.
     hull.peft_config["default"].lora_alpha = 2 * config.rank * config.strength
     return hull

@@ -24,8 +24,8 @@ ONE_LAYER: dict[str, Any] = {
     "dropout": 0.2,
     "batch": 128,
     "strength": 0.7,
-    "steps": 54,
-    "save": 18,
+    "steps": 64,
+    "save": 16,
 }
 
 

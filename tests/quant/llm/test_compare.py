@@ -202,5 +202,5 @@ def test_projections_on_the_command_line(command: str) -> None:
     assert llm._align_config(options).targets == ("q_proj", "up_proj")
     plain = llm._align_config(parser.parse_args(["llm", command]))
     last = replace(AlignConfig(), tuned=0.0625, targets=llm.EVERY, dropout=0.2, strength=0.7)
-    one_layer = replace(last, batch=128, steps=54, save=18)
+    one_layer = replace(last, batch=128, steps=64, save=16)
     assert plain == (AlignConfig() if command == "train" else one_layer)
